@@ -76,13 +76,21 @@ struct RequestContext {
 enum DataType {
   /** One byte, 0 or 1. */
   BOOL = 1,
+  /** One byte, unsigned. */
   UINT8 = 2,
+  /** Two bytes, unsigned. */
   UINT16 = 3,
+  /** Four bytes, unsigned. */
   UINT32 = 4,
+  /** Eight bytes, unsigned. */
   UINT64 = 5,
+  /** One byte, two's complement. */
   INT8 = 6,
+  /** Two bytes, two's complement. */
   INT16 = 7,
+  /** Four bytes, two's complement. */
   INT32 = 8,
+  /** Eight bytes, two's complement. */
   INT64 = 9,
   /** IEEE 754 binary16. */
   FP16 = 10,
@@ -186,9 +194,13 @@ struct NormalizeResponse {
 
 /** One value of a parameter map: exactly one field is set. */
 struct InferParameter {
+  /** A flag. */
   1: optional bool bool_param,
+  /** A whole number. */
   2: optional i64 int64_param,
+  /** A text, UTF-8. */
   3: optional string string_param,
+  /** A real number. */
   4: optional double double_param
 }
 
@@ -284,7 +296,9 @@ struct ServerMetadata {
 
 /** Name, type and shape of an input or an output of a model. */
 struct TensorMetadata {
+  /** The name that infer uses. */
   1: string name = "",
+  /** Type of the elements. */
   2: DataType datatype = DataType.FP32,
   /** Extent of each dimension; -1 = any (the rows). */
   3: list<i64> shape = []
@@ -292,6 +306,7 @@ struct TensorMetadata {
 
 /** What a version of a model is. */
 struct ModelMetadata {
+  /** The name of the model. */
   1: string name = "",
   /** The version described, as a number. */
   2: string model_version = "",
@@ -299,7 +314,9 @@ struct ModelMetadata {
   3: list<string> versions = [],
   /** What runs the model: "thriftscore_native". */
   4: string platform = "",
+  /** The tensors that infer takes. */
   5: list<TensorMetadata> inputs = [],
+  /** The tensors that infer answers with. */
   6: list<TensorMetadata> outputs = [],
   /** Names of the features in the order of a row. */
   7: list<string> feature_names = [],
@@ -325,6 +342,7 @@ struct ModelMetadata {
 
 /** How often something happened and how long it took in all. */
 struct StatisticDuration {
+  /** How often. */
   1: i64 count = 0,
   /** Sum of the durations, in nanoseconds. */
   2: i64 ns = 0
@@ -332,7 +350,9 @@ struct StatisticDuration {
 
 /** Where the time of the requests of a model went. Failed requests count in `fail` only. */
 struct InferenceStatistics {
+  /** Requests answered with scores, from the last byte in to the reply handed over. */
   1: StatisticDuration success = {},
+  /** Requests answered with an error. */
   2: StatisticDuration fail = {},
   /** Waiting for a thread. */
   3: StatisticDuration queue = {},
@@ -350,19 +370,27 @@ struct MethodStatistics {
   1: string method = "",
   /** Absent = success. */
   2: optional ErrorCode code,
+  /** Requests. */
   3: i64 count = 0,
+  /** Rows in them. */
   4: i64 rows = 0,
-  /** Quantiles in nanoseconds, each within 2 % of the true value. */
+  /** Median, in nanoseconds, within 2 % as are the other quantiles. */
   5: i64 p50_ns = 0,
+  /** Quantile 0.9, in nanoseconds. */
   6: i64 p90_ns = 0,
+  /** Quantile 0.99, in nanoseconds. */
   7: i64 p99_ns = 0,
+  /** Quantile 0.999, in nanoseconds. */
   8: i64 p999_ns = 0,
+  /** The slowest, in nanoseconds. */
   9: i64 max_ns = 0
 }
 
 /** Statistics of one version since it was loaded. */
 struct ModelStatistics {
+  /** The name of the model. */
   1: string name = "",
+  /** The version, as a number. */
   2: string model_version = "",
   /** When it last scored, in milliseconds since 1970-01-01 UTC; 0 = never. */
   3: i64 last_inference_ms = 0,
@@ -370,12 +398,15 @@ struct ModelStatistics {
   4: i64 inference_count = 0,
   /** Calls of the kernels: fewer than requests where requests were joined. */
   5: i64 execution_count = 0,
+  /** Where the time went. */
   6: InferenceStatistics inference_stats = {},
+  /** One entry for each method and outcome that occurred. */
   7: list<MethodStatistics> method_stats = []
 }
 
 /** Statistics of the versions asked for. */
 struct ModelStatisticsResponse {
+  /** By model name and then version. */
   1: list<ModelStatistics> model_stats = []
 }
 
@@ -416,11 +447,13 @@ service ScoringService {
   /** True when all configured models are loaded and the server is not draining. */
   bool server_ready() throws (1: ScoringError error),
 
+  /** What this server is. */
   ServerMetadata server_metadata() throws (1: ScoringError error),
 
   /** True when this version (empty = the default one) is loaded; false where it is not. */
   bool model_ready(1: string model_name, 2: string model_version) throws (1: ScoringError error),
 
+  /** What a version is: its features, classes, outputs. Empty version = the default one. */
   ModelMetadata model_metadata(1: string model_name, 2: string model_version)
     throws (1: ScoringError error),
 
@@ -437,6 +470,7 @@ service ScoringService {
 enum VersionState {
   /** In the repository, not loaded. */
   UNLOADED = 1,
+  /** Being read and checked. */
   LOADING = 2,
   /** Loaded, checked and serving. */
   AVAILABLE = 3,
@@ -448,8 +482,11 @@ enum VersionState {
 
 /** One version in the repository. */
 struct VersionStatus {
+  /** The model. */
   1: string model_name = "",
+  /** The version: 1, 2, 3 ... */
   2: i64 version = 0,
+  /** Where it stands. */
   3: VersionState state = VersionState.UNLOADED,
   /** Why the state is FAILED; empty otherwise. */
   4: string reason = "",
@@ -461,40 +498,51 @@ struct VersionStatus {
   7: bool is_default = false
 }
 
+/** Which versions to list. */
 struct RepositoryIndexRequest {
   /** Only this model; empty = all. */
   1: string model_name = "",
   /** Only versions that are AVAILABLE. */
   2: bool ready_only = false,
+  /** Who asks, and how long they will wait. */
   3: optional RequestContext context
 }
 
 /** Every version, by model name and then number. */
 struct RepositoryIndexResponse {
+  /** The versions. */
   1: list<VersionStatus> versions = [],
+  /** `context.request_id` of the request, where it had one. */
   2: optional string request_id
 }
 
 /** Names a version of a model. */
 struct ModelVersionRequest {
+  /** As in ScoreRequest. */
   1: string model_name = "",
   /** A version number or a label. Empty: the newest for load_model, all for unload_model. */
   2: string model_version = "",
+  /** Who asks, and how long they will wait. */
   3: optional RequestContext context
 }
 
+/** Names a label and the version it is to name. */
 struct LabelRequest {
+  /** As in ScoreRequest. */
   1: string model_name = "",
   /** Same characters as a model name, and not a number. */
   2: string label = "",
   /** The version to name; unused by remove_label. It must be AVAILABLE. */
   3: i64 version = 0,
+  /** Who asks, and how long they will wait. */
   4: optional RequestContext context
 }
 
 /** The versions that an administrative call touched, as they are now. */
 struct RepositoryChange {
+  /** The versions. */
   1: list<VersionStatus> versions = [],
+  /** `context.request_id` of the request, where it had one. */
   2: optional string request_id
 }
 
