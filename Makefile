@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+# Verbs only: what they do is in the scripts and build files they call. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+STAMPS := build/stamps
+JOBS ?= $(shell nproc)
+REPOSITORY ?= repository
+
+CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt) CMakeLists.txt
+JAVA_SOURCES := $(shell find clients/java/src clients/java/pom.xml -type f)
+GO_SOURCES := $(shell find clients/go -name '*.go' -o -name 'go.*')
+
+.PHONY: help demo serve test check generate bench lock clean
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Train, import, serve, and score from Python, Java and Go
+	$(BIN)/python clients/demo/demo.py
+
+serve: $(STAMPS)/package ## Serve REPOSITORY (default: ./repository) on ports 9090 and 9091
+	$(BIN)/thriftscore serve --repository $(REPOSITORY)
+
+test: test-cpp test-sanitizers test-python test-java test-go ## Run every test of every language
+	@echo "All tests passed."
+
+check: check-generated check-python check-cpp check-java check-go ## Check format, lint, types, layers, generated code
+
+generate: $(STAMPS)/develop ## Make the generated code of all languages from the IDL
+	python3 thrift_idl/generate.py
+
+bench: $(STAMPS)/package build/release/build.ninja ## Measure the kernels and the engine against NumPy and ONNX Runtime
+	$(BIN)/pytest benchmarks --benchmark-only
+
+lock: $(STAMPS)/venv ## Resolve the Python dependencies anew into requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra import --group dev --generate-hashes --no-header \
+	  --quiet --upgrade --python-version 3.11 -o requirements.lock
+
+clean: ## Remove everything that was built; keeps the sources and your model repositories
+	rm -rf build dist .venv clients/java/target clients/go/bin .mypy_cache .ruff_cache .pytest_cache
+
+# ---- set-up ------------------------------------------------------------------------------------
+
+$(STAMPS)/build: .ci/install-packages
+	.ci/install-packages build
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/develop: .ci/install-packages
+	.ci/install-packages develop
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/venv: requirements.lock | $(STAMPS)/build
+	test -x $(BIN)/python || python3 -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(STAMPS)/package: $(STAMPS)/venv $(CPP_SOURCES) pyproject.toml clients/python/pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	  -e . -e clients/python
+	@touch $@
+
+$(STAMPS)/java: $(JAVA_SOURCES) | $(STAMPS)/build
+	mvn -q -B -f clients/java package -DskipTests
+	@touch $@
+
+$(STAMPS)/go: $(GO_SOURCES) | $(STAMPS)/build
+	cd clients/go && go build -o bin/ ./cmd/...
+	@touch $@
+
+build/%/build.ninja: CMakeLists.txt CMakePresets.json | $(STAMPS)/develop $(STAMPS)/venv
+	cmake --preset $* >/dev/null
+
+# ---- tests -------------------------------------------------------------------------------------
+
+.PHONY: test-cpp test-sanitizers test-python test-java test-go
+
+test-cpp: build/release/build.ninja ## Run the C++ tests
+	cmake --build --preset release -j $(JOBS)
+	ctest --preset release
+
+test-sanitizers: build/asan-ubsan/build.ninja build/tsan/build.ninja ## Run the C++ tests under ASan+UBSan and TSan
+	for preset in asan-ubsan tsan; do cmake --build --preset $$preset -j $(JOBS); ctest --preset $$preset; done
+
+test-python: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Run the Python tests and the conformance matrix
+	$(BIN)/pytest
+
+test-java: $(STAMPS)/package $(STAMPS)/java ## Run the tests of the Java client
+	mvn -q -B -f clients/java verify
+
+test-go: $(STAMPS)/package ## Run the tests of the Go client
+	cd clients/go && go test -race ./...
+
+# ---- checks ------------------------------------------------------------------------------------
+
+.PHONY: check-generated check-python check-cpp check-java check-go
+
+check-generated: $(STAMPS)/develop
+	python3 thrift_idl/generate.py --check
+
+check-python: $(STAMPS)/package
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_codebase.py
+
+check-cpp: build/release/build.ninja
+	git ls-files 'cpp/*.cc' 'cpp/*.h' | xargs $(BIN)/clang-format --dry-run -Werror
+	cmake --build --preset release -j $(JOBS)
+	git ls-files 'cpp/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
+
+check-java: $(STAMPS)/build
+	mvn -q -B -f clients/java compile
+
+check-go: $(STAMPS)/build
+	cd clients/go && test -z "$$(gofmt -l . | grep -v '^gen/')" && go vet ./...
