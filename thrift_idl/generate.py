@@ -74,6 +74,8 @@ def generate_into(scratch: Path) -> dict[Path, Path]:
         service.write_text(without_server_classes(service.read_text()))
     for program in go.glob("*-remote"):
         shutil.rmtree(program)
+    for program in python.glob("*-remote"):
+        program.unlink()
     for folder in (python, java, go):
         (folder / "GENERATED.md").write_text(NOTICE)
     return {**dict.fromkeys(PYTHON_FOLDERS, python), JAVA_FOLDER: java, GO_FOLDER: go}
