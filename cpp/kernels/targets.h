@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What targets.cc chooses from. Private to the kernels.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace thriftscore::kernels {
+
+struct Target {
+  std::string_view name;
+  Kernels<float> float_kernels;
+  Kernels<double> double_kernels;
+};
+
+// Plain C++, available everywhere: the reference the others are tested against.
+extern const Target kScalarTarget;
+
+// The compiled SIMD targets this CPU can run, worst first.
+std::vector<const Target*> simd_targets();
+
+}  // namespace thriftscore::kernels
