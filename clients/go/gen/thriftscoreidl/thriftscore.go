@@ -6665,7 +6665,7 @@ func (p *ModelStatistics) GetInferenceCount() int64 {
 func (p *ModelStatistics) GetExecutionCount() int64 {
   return p.ExecutionCount
 }
-var ModelStatistics_InferenceStats_DEFAULT *InferenceStatistics = &InferenceStatistics{}
+var ModelStatistics_InferenceStats_DEFAULT *InferenceStatistics
 func (p *ModelStatistics) GetInferenceStats() *InferenceStatistics {
   if !p.IsSetInferenceStats() {
     return ModelStatistics_InferenceStats_DEFAULT

@@ -2565,17 +2565,13 @@ class ModelStatistics(object):
     """
 
 
-    def __init__(self, name="", model_version="", last_inference_ms=0, inference_count=0, execution_count=0, inference_stats=InferenceStatistics(**{
-    }), method_stats=[
+    def __init__(self, name="", model_version="", last_inference_ms=0, inference_count=0, execution_count=0, inference_stats=None, method_stats=[
     ],):
         self.name = name
         self.model_version = model_version
         self.last_inference_ms = last_inference_ms
         self.inference_count = inference_count
         self.execution_count = execution_count
-        if inference_stats is self.thrift_spec[6][4]:
-            inference_stats = InferenceStatistics(**{
-            })
         self.inference_stats = inference_stats
         if method_stats is self.thrift_spec[7][4]:
             method_stats = [
@@ -3533,8 +3529,7 @@ ModelStatistics.thrift_spec = (
     (3, TType.I64, 'last_inference_ms', None, 0, ),  # 3
     (4, TType.I64, 'inference_count', None, 0, ),  # 4
     (5, TType.I64, 'execution_count', None, 0, ),  # 5
-    (6, TType.STRUCT, 'inference_stats', [InferenceStatistics, None], InferenceStatistics(**{
-    }), ),  # 6
+    (6, TType.STRUCT, 'inference_stats', [InferenceStatistics, None], None, ),  # 6
     (7, TType.LIST, 'method_stats', (TType.STRUCT, [MethodStatistics, None], False), [
     ], ),  # 7
 )

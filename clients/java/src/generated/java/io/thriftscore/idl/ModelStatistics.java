@@ -171,8 +171,6 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
 
     this.execution_count = 0L;
 
-    this.inference_stats = new InferenceStatistics();
-
     this.method_stats = new java.util.ArrayList<MethodStatistics>();
 
   }
@@ -242,8 +240,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
 
     this.execution_count = 0L;
 
-    this.inference_stats = new InferenceStatistics();
-
+    this.inference_stats = null;
     this.method_stats = new java.util.ArrayList<MethodStatistics>();
 
   }
