@@ -35,13 +35,14 @@ def refusal(code: str, *words: str, retryable: bool = False) -> Case:
 def scored(model: ConformanceModel, rows: Rows, datatype: str = "FP32", **more: object) -> Case:
     """What a ScoreResponse for these rows holds."""
     scores = model.score(rows, datatype)
+    tolerance = {"tolerance": TOLERANCE[model.precision]} if model.name != "precise" else {}
     return {
         "scores": scores.tolist(),
         "datatype": model.datatype,
         "rows": scores.shape[0],
         "columns": len(model.bias),
         "model_version": str(model.version),
-        "tolerance": TOLERANCE[model.precision],
+        **tolerance,
         **more,
     }
 
@@ -83,7 +84,9 @@ def score_cases() -> list[Case]:
         score_case("score_exponential_link", "rate", [[1.5, 2.25], [-0.75, 8.0]]),
         score_case("score_wide_rows", wide.name, wide_rows.tolist()),
         score_case("score_wide_rows_from_fp64", wide.name, wide_rows.tolist(), "FP64"),
-        score_case("score_keeps_double_precision", "precise", [[1.0, 1e-12], [16777217.0, 0.0]], "FP64"),
+        score_case(
+            "score_keeps_double_precision", "precise", [[1.0, 1e-12], [16777217.0, 0.0]], "FP64"
+        ),
         traced,
         unicode_id,
     ]
@@ -105,12 +108,30 @@ def special_value_cases() -> list[Case]:
         score_case("score_positive_infinity", "linear", [[INFINITY, 3.0, 20.0]]),
         score_case("score_negative_infinity", "linear", [[100.0, INFINITY, 20.0]]),
         score_case("score_opposite_infinities_give_nan", "linear", [[INFINITY, INFINITY, 20.0]]),
-        score_case("score_sigmoid_of_infinities", "logistic", [[INFINITY, 0.0, 0.0, 0.0], [-INFINITY, 0.0, 0.0, 0.0]], "FP64"),
-        score_case("score_sigmoid_far_from_zero", "logistic", [[1e6, 0.0, 0.0, 0.0], [-1e6, 0.0, 0.0, 0.0]], "FP64"),
+        score_case(
+            "score_sigmoid_of_infinities",
+            "logistic",
+            [[INFINITY, 0.0, 0.0, 0.0], [-INFINITY, 0.0, 0.0, 0.0]],
+            "FP64",
+        ),
+        score_case(
+            "score_sigmoid_far_from_zero",
+            "logistic",
+            [[1e6, 0.0, 0.0, 0.0], [-1e6, 0.0, 0.0, 0.0]],
+            "FP64",
+        ),
         score_case("score_exponential_of_negative_infinity", "rate", [[-INFINITY, 1.0]]),
-        score_case("score_softmax_far_from_zero", "softmax", [[0.0, 0.0, 5000.0, 0.0], [0.0, 5000.0, 0.0, 0.0]]),
-        score_case("score_subnormal_and_negative_zero", "precise", [[5e-324, 0.0], [-0.0, -0.0]], "FP64"),
-        score_case("score_largest_doubles", "precise", [[1.7e308, 1.7e308], [1.7e308, -1.7e308]], "FP64"),
+        score_case(
+            "score_softmax_far_from_zero",
+            "softmax",
+            [[0.0, 0.0, 5000.0, 0.0], [0.0, 5000.0, 0.0, 0.0]],
+        ),
+        score_case(
+            "score_subnormal_and_negative_zero", "precise", [[5e-324, 0.0], [-0.0, -0.0]], "FP64"
+        ),
+        score_case(
+            "score_largest_doubles", "precise", [[1.7e308, 1.7e308], [1.7e308, -1.7e308]], "FP64"
+        ),
         score_case("score_fp64_features_beyond_fp32", "rate", [[-1e300, 0.0]], "FP64"),
     ]
 
@@ -131,6 +152,7 @@ def version_cases() -> list[Case]:
     return [
         chosen("version_by_number", "1", 1),
         chosen("version_by_newest_number", "2", 2),
+        chosen("version_absent_is_stable", "", 1),
         chosen("version_by_label", "stable", 1),
         chosen("version_by_other_label", "canary", 2),
         refused("version_unknown_number", "3", "MODEL_NOT_FOUND", "versioned", "3"),
@@ -161,11 +183,36 @@ def name_cases() -> list[Case]:
         refused("model_name_with_nul", "linear\0", "INVALID_ARGUMENT"),
         refused("model_name_not_ascii", "línear", "INVALID_ARGUMENT"),
         refused("model_name_in_other_case", "Linear", "MODEL_NOT_FOUND", "Linear"),
-        case("model_unknown_score_values", "score_values", {"model": "nope", "values": [1.0]}, refusal("MODEL_NOT_FOUND", "nope")),
-        case("model_unknown_score_named", "score_named", {"model": "nope", "features": {"a": 1.0}}, refusal("MODEL_NOT_FOUND", "nope")),
-        case("model_unknown_normalize", "normalize", {"model": "nope", "values": [[1.0]]}, refusal("MODEL_NOT_FOUND", "nope")),
-        case("model_unknown_metadata", "model_metadata", {"model": "nope"}, refusal("MODEL_NOT_FOUND", "nope")),
-        case("model_unknown_statistics", "model_statistics", {"model": "nope"}, refusal("MODEL_NOT_FOUND", "nope")),
+        case(
+            "model_unknown_score_values",
+            "score_values",
+            {"model": "nope", "values": [1.0]},
+            refusal("MODEL_NOT_FOUND", "nope"),
+        ),
+        case(
+            "model_unknown_score_named",
+            "score_named",
+            {"model": "nope", "features": {"a": 1.0}},
+            refusal("MODEL_NOT_FOUND", "nope"),
+        ),
+        case(
+            "model_unknown_normalize",
+            "normalize",
+            {"model": "nope", "values": [[1.0]]},
+            refusal("MODEL_NOT_FOUND", "nope"),
+        ),
+        case(
+            "model_unknown_metadata",
+            "model_metadata",
+            {"model": "nope"},
+            refusal("MODEL_NOT_FOUND", "nope"),
+        ),
+        case(
+            "model_unknown_statistics",
+            "model_statistics",
+            {"model": "nope"},
+            refusal("MODEL_NOT_FOUND", "nope"),
+        ),
     ]
 
 
@@ -189,14 +236,39 @@ def one_row_cases() -> list[Case]:
         values("score_values_regression", linear, HOUSES[1]),
         values("score_values_three_classes", softmax, FLOWERS[1]),
         values("score_values_fp64", BY_NAME["logistic"], TUMOURS[0]),
-        case("score_values_too_few", "score_values", bad_values, refusal("INVALID_ARGUMENT", "linear", "3", "2")),
-        case("score_values_none", "score_values", {"model": "linear", "values": []}, refusal("INVALID_ARGUMENT", "linear")),
-        case("score_values_nan", "score_values", {"model": "linear", "values": [1.0, 2.0, NAN]}, refusal("INVALID_ARGUMENT")),
+        case(
+            "score_values_too_few",
+            "score_values",
+            bad_values,
+            refusal("INVALID_ARGUMENT", "linear", "3", "2"),
+        ),
+        case(
+            "score_values_none",
+            "score_values",
+            {"model": "linear", "values": []},
+            refusal("INVALID_ARGUMENT", "linear"),
+        ),
+        case(
+            "score_values_nan",
+            "score_values",
+            {"model": "linear", "values": [1.0, 2.0, NAN]},
+            refusal("INVALID_ARGUMENT"),
+        ),
         named("score_named_regression", linear, house),
         named("score_named_order_does_not_matter", linear, dict(reversed(house.items()))),
         named("score_named_missing_propagates", propagate, {"left": 1.0, "right": 2.0}),
-        case("score_named_missing_refused", "score_named", {"model": "linear", "features": without_age}, refusal("INVALID_ARGUMENT", "age")),
-        case("score_named_unknown_feature", "score_named", {"model": "linear", "features": {**house, "colour": 1.0}}, refusal("INVALID_ARGUMENT", "colour")),
+        case(
+            "score_named_missing_refused",
+            "score_named",
+            {"model": "linear", "features": without_age},
+            refusal("INVALID_ARGUMENT", "age"),
+        ),
+        case(
+            "score_named_unknown_feature",
+            "score_named",
+            {"model": "linear", "features": {**house, "colour": 1.0}},
+            refusal("INVALID_ARGUMENT", "colour"),
+        ),
     ]
 
 
@@ -209,17 +281,27 @@ def normalise_cases() -> list[Case]:
         transform_case("normalize_fp32", "normalize", linear, HOUSES, "FP32"),
         transform_case("normalize_fp64", "normalize", logistic, TUMOURS, "FP64"),
         transform_case("normalize_no_rows", "normalize", linear, [], "FP32"),
-        transform_case("normalize_passes_nan", "normalize", BY_NAME["propagate"], [[1.0, NAN, 3.0]], "FP32"),
-        transform_case("denormalize_fp32", "denormalize", linear, [[0.0, 0.0, 0.0], [1.0, -1.0, 0.5]], "FP32"),
-        transform_case("denormalize_fp64", "denormalize", logistic, [[0.5, -0.25, 2.0, 0.0]], "FP64"),
+        transform_case(
+            "normalize_passes_nan", "normalize", BY_NAME["propagate"], [[1.0, NAN, 3.0]], "FP32"
+        ),
+        transform_case(
+            "denormalize_fp32", "denormalize", linear, [[0.0, 0.0, 0.0], [1.0, -1.0, 0.5]], "FP32"
+        ),
+        transform_case(
+            "denormalize_fp64", "denormalize", logistic, [[0.5, -0.25, 2.0, 0.0]], "FP64"
+        ),
     ]
     for method in ("normalize", "denormalize"):
         args = {"model": "rate", "values": [[1.0, 2.0]]}
-        cases.append(case(f"{method}_without_normaliser", method, args, refusal("INVALID_ARGUMENT", "rate")))
+        cases.append(
+            case(f"{method}_without_normaliser", method, args, refusal("INVALID_ARGUMENT", "rate"))
+        )
     return cases
 
 
-def transform_case(name: str, method: str, model: ConformanceModel, rows: Rows, datatype: str) -> Case:
+def transform_case(
+    name: str, method: str, model: ConformanceModel, rows: Rows, datatype: str
+) -> Case:
     """A normalize or denormalize call whose answer is computed here."""
     assert model.normaliser is not None
     values = model.received(rows, datatype)
@@ -312,7 +394,12 @@ def server_cases() -> list[Case]:
         case("ping", "ping", {}, {"result": True}),
         case("server_live", "server_live", {}, {"result": True}),
         case("server_ready", "server_ready", {}, {"result": True}),
-        case("server_metadata", "server_metadata", {}, {"name": "thriftscore", "extensions": {"contains": ["score_sparse"]}}),
+        case(
+            "server_metadata",
+            "server_metadata",
+            {},
+            {"name": "thriftscore", "extensions": {"contains": ["score_sparse"]}},
+        ),
         ready("model_ready_default_version", "linear", "", True),
         ready("model_ready_by_label", "versioned", "canary", True),
         ready("model_ready_unknown_version", "linear", "9", False),
@@ -331,8 +418,12 @@ def metadata_cases() -> list[Case]:
             "name": model.name,
             "model_version": str(model.version),
             "platform": "thriftscore_native",
-            "inputs": [{"name": "features", "datatype": model.datatype, "shape": [-1, len(model.features)]}],
-            "outputs": [{"name": "scores", "datatype": model.datatype, "shape": [-1, len(model.bias)]}],
+            "inputs": [
+                {"name": "features", "datatype": model.datatype, "shape": [-1, len(model.features)]}
+            ],
+            "outputs": [
+                {"name": "scores", "datatype": model.datatype, "shape": [-1, len(model.bias)]}
+            ],
             "feature_names": list(model.features),
             "task": model.task,
             "classes": list(model.classes),

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
+
+from thriftscore.repository.golden import Golden
+from thriftscore.repository.publish import NewVersion, publish, set_published_label
 
 Float64s = NDArray[np.float64]
 
@@ -189,7 +193,9 @@ def _softmax_model() -> ConformanceModel:
         precision="fp32",
         task="multiclass_classification",
         features=("sepal length", "sepal width", "petal length", "petal width"),
-        weights=np.array([[-0.4, 0.9, -2.3, -0.9], [0.5, -0.3, -0.2, -0.8], [-0.1, -0.6, 2.5, 1.7]]),
+        weights=np.array(
+            [[-0.4, 0.9, -2.3, -0.9], [0.5, -0.3, -0.2, -0.8], [-0.1, -0.6, 2.5, 1.7]]
+        ),
         bias=_floats(9.0, 2.0, -11.0),
         link="softmax",
         classes=("setosa", "versicolor", "virginica"),
@@ -257,3 +263,27 @@ MODELS = (
 )
 LABELS = {"versioned": {"stable": 1, "canary": 2}}
 BY_NAME = {model.name: model for model in MODELS}
+
+
+def model_file(model: ConformanceModel) -> bytes:
+    """The content of the version's model.safetensors."""
+    metadata = {"thriftscore": json.dumps(model.graph())}
+    return safetensors.numpy.save(model.tensors(), metadata=metadata)
+
+
+def write_repository(repository: Path) -> None:
+    """Publishes every model with its golden rows, then sets the labels."""
+    for model in MODELS:
+        rows = model.golden_rows()
+        golden = Golden(features=rows, scores=model.score(rows.tolist(), "FP64"))
+        version = publish(repository, model.name, NewVersion(model_file(model), golden))
+        assert version == model.version, f"{model.name}: version {version} was published"
+    for name, labels in LABELS.items():
+        for label, version in labels.items():
+            set_published_label(repository, name, label, version)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path, help="where to write the repository")
+    write_repository(parser.parse_args().directory)
