@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`manifest.json`: what a published version consists of and where it came from.
+
+It is the last file written, so a version exists exactly when its manifest does.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from thriftscore.errors import ModelRefused
+
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "model.safetensors"
+GOLDEN_FILE = "golden.safetensors"
+MANIFEST_BYTES_MAX = 1 << 20
+MODEL_BYTES_MAX = 4 << 30
+GOLDEN_BYTES_MAX = 256 << 20
+
+FiniteDifference = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileDigest(_Record):
+    """Length and SHA-256 (lower-case hexadecimal) of one file of a version."""
+
+    bytes: Annotated[int, Field(ge=1, le=MODEL_BYTES_MAX)]
+    sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class ImportReport(_Record):
+    """How the native model's answers compare with those of the framework it came from."""
+
+    rows: Annotated[int, Field(ge=1)]
+    max_absolute_difference: FiniteDifference
+    max_relative_difference: FiniteDifference
+    """Largest |native - source| / max(1, |source|)."""
+    label_disagreements: Annotated[int, Field(ge=0)] | None = None
+    """Rows where the most probable class differs; None for regression."""
+    reference: str = ""
+    """What gave the source's answers, such as "scikit-learn predict_proba"."""
+    warnings: tuple[str, ...] = ()
+
+
+class Source(_Record):
+    """What a version was imported from."""
+
+    format: str = "native"
+    """"onnx", "sklearn", or "native" for a model that was written as it is."""
+    file_name: str = ""
+    sha256: str = ""
+    libraries: dict[str, str] = {}
+    """Versions of the libraries that took part, by name."""
+
+
+class Manifest(_Record):
+    """The content of `manifest.json`."""
+
+    manifest_version: Literal[1] = 1
+    files: dict[Literal["model.safetensors", "golden.safetensors"], FileDigest]
+    source: Source = Source()
+    tolerance: Annotated[float, Field(gt=0, le=1e-2)] = 1e-5
+    """Bound of |native - golden| / max(1, |golden|) when the golden rows are replayed."""
+    report: ImportReport | None = None
+    created_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model file, in lower-case hexadecimal."""
+        return self.files["model.safetensors"].sha256
+
+    def encode(self) -> bytes:
+        """As the bytes of `manifest.json`."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Manifest:
+        """Read `manifest.json`. Raises ModelRefused naming the first field that is wrong."""
+        try:
+            manifest = cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ModelRefused(f"{MANIFEST_FILE}: {place}: {first['msg']}") from error
+        if "model.safetensors" not in manifest.files:
+            raise ModelRefused(f"{MANIFEST_FILE}: files: {MODEL_FILE} is missing")
+        return manifest

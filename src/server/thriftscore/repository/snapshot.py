@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the registry knows of a model, as immutable values that are replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from thriftscore.errors import InvalidArgument, ModelNotFound, ModelNotReady, ThriftscoreError
+from thriftscore.repository.labels import STABLE
+from thriftscore.repository.loading import ServedModel
+from thriftscore.repository.names import check_model_name, is_label, parse_version
+
+
+class VersionState(Enum):
+    """Where a version stands; names and values are those of the contract."""
+
+    UNLOADED = 1
+    LOADING = 2
+    AVAILABLE = 3
+    UNLOADING = 4
+    FAILED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatus:
+    """One version of the repository, as the contract describes it."""
+
+    model_name: str
+    version: int
+    state: VersionState
+    reason: str = ""
+    digest: str = ""
+    labels: tuple[str, ...] = ()
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """What is known of a version; `served` is set exactly where the state is AVAILABLE."""
+
+    state: VersionState
+    reason: str = ""
+    digest: str = ""
+    served: ServedModel | None = None
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """All that is known of a model. `targets` has what a request may name: "3", "stable", ""."""
+
+    versions: Mapping[int, VersionRecord] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    targets: Mapping[str, ServedModel] = field(init=False)
+
+    def __post_init__(self) -> None:
+        served = {number: version.served for number, version in self.versions.items()}
+        ready = {number: model for number, model in served.items() if model is not None}
+        targets = {str(number): model for number, model in ready.items()}
+        targets |= {name: ready[to] for name, to in self.labels.items() if to in ready}
+        default = self.labels.get(STABLE, max(ready, default=0))
+        if default in ready:
+            targets[""] = ready[default]
+        object.__setattr__(self, "targets", targets)
+
+    def serves(self, version: int) -> bool:
+        """Whether the version is AVAILABLE."""
+        return str(version) in self.targets
+
+    def with_version(self, number: int, version: VersionRecord) -> ModelRecord:
+        """This model with one version replaced or added."""
+        return replace(self, versions={**self.versions, number: version})
+
+    def with_labels(self, labels: Mapping[str, int]) -> ModelRecord:
+        """Take over labels from disk; one that works is not moved to a version that does not."""
+        kept = {
+            label: old
+            for label, old in self.labels.items()
+            if label in labels and self.serves(old) and not self.serves(labels[label])
+        }
+        return replace(self, labels={**labels, **kept})
+
+
+def statuses(name: str, model: ModelRecord) -> list[VersionStatus]:
+    """The versions of a model by number."""
+    default = model.targets.get("")
+    return [
+        VersionStatus(
+            model_name=name,
+            version=number,
+            state=version.state,
+            reason=version.reason,
+            digest=version.digest,
+            labels=tuple(sorted(label for label, to in model.labels.items() if to == number)),
+            is_default=default is not None and default.version == number,
+        )
+        for number, version in sorted(model.versions.items())
+    ]
+
+
+def choose(name: str, version: str, labels: Mapping[str, int], versions: list[int]) -> int:
+    """The number of the version that `version` names among those on disk; "" is the newest."""
+    if not version:
+        if not versions:
+            raise ModelNotFound(f"model '{name}' has no version")
+        return versions[-1]
+    number = parse_version(version) or labels.get(version)
+    if number is None or number not in versions:
+        raise _no_such_version(name, version)
+    return number
+
+
+def why_not(name: str, version: str, model: ModelRecord | None) -> ThriftscoreError:
+    """The error for a request that no served version answers."""
+    check_model_name(name)
+    if model is None:
+        return ModelNotFound(f"there is no model '{name}'")
+    wanted = version or (STABLE if STABLE in model.labels else "")
+    if not wanted:
+        return ModelNotReady(f"model '{name}' has no version that is ready")
+    number = parse_version(wanted) or model.labels.get(wanted)
+    known = model.versions.get(number) if number is not None else None
+    if known is None:
+        return _no_such_version(name, wanted)
+    shown = wanted if wanted == str(number) else f"{number} (label '{wanted}')"
+    reason = f": {known.reason}" if known.reason else ""
+    return ModelNotReady(f"model '{name}' version {shown} is {known.state.name}{reason}")
+
+
+def _no_such_version(name: str, version: str) -> ThriftscoreError:
+    if parse_version(version) or is_label(version):
+        return ModelNotFound(f"model '{name}' has no version or label '{version}'")
+    return InvalidArgument(
+        f"version {version[:140]!a} of model '{name}' is neither a number (1, 2, 3, ...)"
+        " nor a label"
+    )
