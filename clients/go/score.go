@@ -191,8 +191,9 @@ func (r *Result) decode(data []byte, rows int) (*Result, error) {
 	}
 	// The count is compared by division, for the product of a hostile reply may overflow.
 	count := len(data) / size
-	if len(data)%size != 0 || (r.Rows > 0 && (count%r.Rows != 0 || count/r.Rows != r.Columns)) ||
-		(r.Rows == 0 && count != 0) {
+	isEmpty := r.Rows == 0 && count == 0
+	isWhole := r.Rows > 0 && count%r.Rows == 0 && count/r.Rows == r.Columns
+	if len(data)%size != 0 || !(isEmpty || isWhole) {
 		return nil, violation("%d bytes are not %d rows x %d columns of %s",
 			len(data), r.Rows, r.Columns, r.Datatype)
 	}
