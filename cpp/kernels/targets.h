@@ -2,6 +2,7 @@
 // What targets.cc chooses from. Private to the kernels.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace thriftscore::kernels {
 
 struct Target {
   std::string_view name;
+  std::int64_t instruction_set;  // Highway's bit for it, 0 if it needs none
   Kernels<float> float_kernels;
   Kernels<double> double_kernels;
 };

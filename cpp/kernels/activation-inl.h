@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// exp, the logistic function and softmax, in place.
+// Compiled once per target: the guard is flipped by foreach_target.h.
+#if defined(THRIFTSCORE_KERNELS_ACTIVATION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef THRIFTSCORE_KERNELS_ACTIVATION_INL_H_
+#undef THRIFTSCORE_KERNELS_ACTIVATION_INL_H_
+#else
+#define THRIFTSCORE_KERNELS_ACTIVATION_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+
+#include "kernels/lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace thriftscore::kernels::HWY_NAMESPACE {
+
+// The two parts of ln 2 are those of fdlibm's e_exp.c and e_expf.c (Sun Microsystems, 1993): the
+// high one has so few digits that its product with any exponent is exact.
+template <typename T>
+struct ExponentialConstants;
+
+template <>
+struct ExponentialConstants<float> {
+  static constexpr int kBias = 127;
+  static constexpr int kMantissaBits = 23;
+  static constexpr int kDegree = 7;        // the next term of the series is below 6e-9
+  static constexpr float kLimit = 110.0f;  // exp(kLimit) overflows, exp(-kLimit) rounds to zero
+  static constexpr float kLn2High = 6.9314575195e-01f;
+  static constexpr float kLn2Low = 1.4286067653e-06f;
+};
+
+template <>
+struct ExponentialConstants<double> {
+  static constexpr int kBias = 1023;
+  static constexpr int kMantissaBits = 52;
+  static constexpr int kDegree = 13;  // the next term of the series is below 5e-18
+  static constexpr double kLimit = 760.0;
+  static constexpr double kLn2High = 6.93147180369123816490e-01;
+  static constexpr double kLn2Low = 1.90821492927058770002e-10;
+};
+
+constexpr double inverse_factorial(int n) { return n == 0 ? 1.0 : inverse_factorial(n - 1) / n; }
+
+// exp(r) for |r| <= ln(2) / 2: 1 + (r + r^2 * (1/2! + r/3! + ...)), the small terms first.
+template <int kTerm = 2, class D, class V = hn::Vec<D>>
+HWY_INLINE V taylor_tail(D d, V r) {
+  using T = hn::TFromD<D>;
+  const V coefficient = hn::Set(d, static_cast<T>(inverse_factorial(kTerm)));
+  if constexpr (kTerm == ExponentialConstants<T>::kDegree) {
+    return coefficient;
+  } else {
+    return hn::MulAdd(taylor_tail<kTerm + 1>(d, r), r, coefficient);
+  }
+}
+
+// value * 2^n in two steps, because 2^n itself may be out of range; |n| < 2 * bias.
+template <class D, class V = hn::Vec<D>, class U = hn::Vec<hn::RebindToUnsigned<D>>>
+HWY_INLINE V scale_by_power_of_two(D d, V value, U n) {
+  using Constants = ExponentialConstants<hn::TFromD<D>>;
+  constexpr hn::RebindToUnsigned<D> du;
+  using Unsigned = hn::TFromD<decltype(du)>;
+  constexpr auto kBias = static_cast<Unsigned>(Constants::kBias);
+  // floor(n / 2) + bias + 1: the offset keeps the shifted number positive.
+  const U half = hn::ShiftRight<1>(hn::Add(n, hn::Set(du, 2 * (kBias + 1))));
+  const U first = hn::Sub(half, hn::Set(du, 1));
+  const U second = hn::Sub(hn::Add(n, hn::Set(du, 2 * kBias + 1)), half);
+  const V first_power = hn::BitCast(d, hn::ShiftLeft<Constants::kMantissaBits>(first));
+  const V second_power = hn::BitCast(d, hn::ShiftLeft<Constants::kMantissaBits>(second));
+  return hn::Mul(hn::Mul(value, first_power), second_power);
+}
+
+// exp(x + low), where low is what rounding left out of x: at most half a unit in its last place,
+// or anything when x is infinite.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exp_of_sum(D d, V x, V low) {
+  using T = hn::TFromD<D>;
+  using Constants = ExponentialConstants<T>;
+  constexpr hn::RebindToUnsigned<D> du;
+  const V limit = hn::Set(d, Constants::kLimit);
+  // Beyond the limits the scaling alone makes infinity or zero. A NaN compares false and stays.
+  const auto above = hn::Gt(x, limit);
+  const auto below = hn::Lt(x, hn::Neg(limit));
+  x = hn::IfThenElse(above, limit, hn::IfThenElse(below, hn::Neg(limit), x));
+  low = hn::IfThenZeroElse(hn::Or(above, below), low);
+
+  // Adding 1.5 * 2^mantissa rounds to an integer and leaves it in the low bits.
+  const V shifter = hn::Set(d, static_cast<T>(3ull << (Constants::kMantissaBits - 1)));
+  const V shifted = hn::MulAdd(x, hn::Set(d, static_cast<T>(1.44269504088896340736)), shifter);
+  const V n = hn::Sub(shifted, shifter);
+  const V high = hn::NegMulAdd(n, hn::Set(d, Constants::kLn2High), x);
+  const V r = hn::Add(hn::NegMulAdd(n, hn::Set(d, Constants::kLn2Low), high), low);
+
+  const V tail = hn::MulAdd(hn::Mul(r, r), taylor_tail(d, r), r);
+  const auto exponent = hn::Sub(hn::BitCast(du, shifted), hn::BitCast(du, shifter));
+  return scale_by_power_of_two(d, hn::Add(hn::Set(d, T{1}), tail), exponent);
+}
+
+struct Exponential {
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return exp_of_sum(d, x, hn::Zero(d));
+  }
+};
+
+// exp(-|x|) cannot overflow, and dividing it keeps the digits of a result near zero.
+struct Sigmoid {
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    const V one = hn::Set(d, hn::TFromD<D>{1});
+    const V power = exp_of_sum(d, hn::Neg(hn::Abs(x)), hn::Zero(d));
+    const V numerator = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), power, one);
+    return hn::Div(numerator, hn::Add(one, power));
+  }
+};
+
+template <class Function, typename T>
+void transform(T* y, std::size_t count) noexcept {
+  constexpr hn::ScalableTag<T> d;
+  constexpr std::size_t lanes = hn::MaxLanes(d);
+  for (std::size_t i = 0; i < count; i += lanes) {
+    const std::size_t n = std::min(lanes, count - i);
+    store_lanes(d, Function()(d, load_lanes(d, y + i, n)), y + i, n);
+  }
+}
+
+// A sum wide or compensated enough that its error stays below the last place of T.
+template <typename T>
+class ExactTotal;
+
+template <>
+class ExactTotal<float> {
+ public:
+  HWY_INLINE ExactTotal() : total_(hn::Zero(wide_)) {}
+  HWY_INLINE void add(hn::Vec<hn::ScalableTag<float>> v) {
+    constexpr hn::Half<hn::ScalableTag<float>> half;
+    const auto low = hn::PromoteTo(wide_, hn::LowerHalf(half, v));
+    const auto high = hn::PromoteTo(wide_, hn::UpperHalf(half, v));
+    total_ = hn::Add(total_, hn::Add(low, high));
+  }
+  HWY_INLINE float value() const {
+    return static_cast<float>(hn::GetLane(hn::SumOfLanes(wide_, total_)));
+  }
+
+ private:
+  static constexpr hn::ScalableTag<double> wide_{};
+  hn::Vec<hn::ScalableTag<double>> total_;
+};
+
+// Knuth's TwoSum per lane (The Art of Computer Programming, volume 2, 4.2.2).
+template <>
+class ExactTotal<double> {
+  using V = hn::Vec<hn::ScalableTag<double>>;
+
+ public:
+  HWY_INLINE ExactTotal() : total_(hn::Zero(d_)), lost_(hn::Zero(d_)) {}
+  HWY_INLINE void add(V v) {
+    const auto total = hn::Add(total_, v);
+    const auto added = hn::Sub(total, total_);
+    const auto kept = hn::Sub(total, added);
+    lost_ = hn::Add(lost_, hn::Add(hn::Sub(total_, kept), hn::Sub(v, added)));
+    total_ = total;
+  }
+  HWY_INLINE double value() const {
+    return hn::GetLane(hn::SumOfLanes(d_, hn::Add(total_, lost_)));
+  }
+
+ private:
+  static constexpr hn::ScalableTag<double> d_{};
+  V total_;
+  V lost_;
+};
+
+template <typename T>
+HWY_INLINE hn::Vec<hn::ScalableTag<T>> row_maximum(const T* y, std::size_t columns) {
+  constexpr hn::ScalableTag<T> d;
+  constexpr std::size_t lanes = hn::MaxLanes(d);
+  const auto lowest = hn::Set(d, -std::numeric_limits<T>::infinity());
+  auto maximum = lowest;
+  for (std::size_t c = 0; c < columns; c += lanes) {
+    const std::size_t n = std::min(lanes, columns - c);
+    const auto v = hn::IfThenElse(hn::FirstN(d, n), load_lanes(d, y + c, n), lowest);
+    maximum = hn::Max(maximum, v);
+  }
+  return hn::MaxOfLanes(d, maximum);
+}
+
+// exp(x - maximum) with what rounding leaves out of the difference (TwoSum again): for scores of
+// size 100 that is worth 30 units in the last place of the result.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exp_of_difference(D d, V x, V maximum) {
+  const V difference = hn::Sub(x, maximum);
+  const V subtracted = hn::Sub(difference, x);
+  const V kept = hn::Sub(difference, subtracted);
+  const V lost = hn::Sub(hn::Sub(x, kept), hn::Add(maximum, subtracted));
+  return exp_of_sum(d, difference, lost);
+}
+
+template <typename T>
+HWY_INLINE void softmax_row(T* y, std::size_t columns) {
+  constexpr hn::ScalableTag<T> d;
+  constexpr std::size_t lanes = hn::MaxLanes(d);
+  const auto maximum = row_maximum(y, columns);
+  ExactTotal<T> total;
+  for (std::size_t c = 0; c < columns; c += lanes) {
+    const std::size_t n = std::min(lanes, columns - c);
+    const auto power = exp_of_difference(d, load_lanes(d, y + c, n), maximum);
+    total.add(hn::IfThenElseZero(hn::FirstN(d, n), power));
+    store_lanes(d, power, y + c, n);
+  }
+  const auto divisor = hn::Set(d, total.value());
+  for (std::size_t c = 0; c < columns; c += lanes) {
+    const std::size_t n = std::min(lanes, columns - c);
+    store_lanes(d, hn::Div(load_lanes(d, y + c, n), divisor), y + c, n);
+  }
+}
+
+template <typename T>
+void softmax(T* y, std::size_t rows, std::size_t columns) noexcept {
+  for (std::size_t r = 0; r < rows; ++r) softmax_row(y + r * columns, columns);
+}
+
+}  // namespace thriftscore::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // THRIFTSCORE_KERNELS_ACTIVATION_INL_H_
