@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What calls return: frozen values, made from the generated structs.
+
+The `*_from` functions raise ReplyError where a struct makes no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thriftscore_client.codec import ReplyError
+from thriftscore_client.errors import ErrorCode
+from thriftscore_client.tensors import datatype_name, received_array
+
+FloatArray = NDArray[np.float32] | NDArray[np.float64]
+
+# ruff: noqa: ANN401  # the generated structs are untyped
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreResult:
+    """Scores of the rows of one call, all by the same version of the model."""
+
+    scores: FloatArray
+    """(rows, outputs), of the model's precision, read-only."""
+    model_version: str
+    """The version that scored, as a number, whatever the call named."""
+    request_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class NormalizeResult:
+    """Rows after normalize or denormalize."""
+
+    values: FloatArray
+    """(rows, features), of the datatype that was sent, read-only."""
+    model_version: str
+    request_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class InferResult:
+    """The outputs of one infer call."""
+
+    model_name: str
+    model_version: str
+    id: str | None
+    """As in the call."""
+    outputs: Mapping[str, NDArray[Any]]
+    """By name, in the order asked for; read-only."""
+    request_id: str
+
+
+@dataclass(frozen=True)
+class ServerMetadata:
+    """What a server is."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...]
+    """Optional parts of the protocol that this server has."""
+    simd_target: str
+    """The instruction set of the kernels, such as "avx2"."""
+    io_mode: str
+    """How the data port is served: "native" or "python"."""
+
+
+@dataclass(frozen=True)
+class TensorMetadata:
+    """Name, type and shape of an input or an output; -1 = any extent."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a version of a model is; the fields are those of the contract."""
+
+    name: str
+    model_version: str
+    versions: tuple[str, ...]
+    """All versions that are ready, rising."""
+    platform: str
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+    feature_names: tuple[str, ...]
+    """In the order of a row."""
+    task: str
+    classes: tuple[str, ...]
+    """In the order of the scores; empty for regression."""
+    link: str
+    precision: str
+    has_normalizer: bool
+    digest: str
+    source_format: str
+    labels: Mapping[str, int]
+    missing_values: str
+    """"refuse" or "propagate"."""
+
+
+@dataclass(frozen=True)
+class StatisticDuration:
+    """How often something happened, and how long it took in all, in nanoseconds."""
+
+    count: int
+    ns: int
+
+
+@dataclass(frozen=True)
+class InferenceStatistics:
+    """Where the time of a model's requests went."""
+
+    success: StatisticDuration
+    fail: StatisticDuration
+    queue: StatisticDuration
+    compute_input: StatisticDuration
+    compute_infer: StatisticDuration
+    compute_output: StatisticDuration
+
+
+@dataclass(frozen=True)
+class MethodStatistics:
+    """Latency of one method with one outcome; quantiles in nanoseconds."""
+
+    method: str
+    code: ErrorCode | None
+    """None = success."""
+    count: int
+    rows: int
+    p50_ns: int
+    p90_ns: int
+    p99_ns: int
+    p999_ns: int
+    max_ns: int
+
+
+@dataclass(frozen=True)
+class ModelStatistics:
+    """Statistics of one version since it was loaded."""
+
+    name: str
+    model_version: str
+    last_inference_ms: int
+    """Milliseconds since 1970-01-01 UTC; 0 = never."""
+    inference_count: int
+    """Rows scored."""
+    execution_count: int
+    """Calls of the kernels."""
+    inference_stats: InferenceStatistics
+    method_stats: tuple[MethodStatistics, ...]
+
+
+def score_result_from(struct: Any, rows: int) -> ScoreResult:
+    """From a ScoreResponse to a request of `rows` rows."""
+    scores = _matrix(struct, struct.scores, rows)
+    return ScoreResult(scores, struct.model_version, struct.request_id)
+
+
+def normalize_result_from(struct: Any, rows: int) -> NormalizeResult:
+    """From a NormalizeResponse to a request of `rows` rows."""
+    values = _matrix(struct, struct.values, rows)
+    return NormalizeResult(values, struct.model_version, struct.request_id)
+
+
+def _matrix(struct: Any, data: bytes, rows: int) -> FloatArray:
+    if struct.rows != rows:
+        raise ReplyError(f"{struct.rows} rows came back for {rows}")
+    values = received_array(data, struct.datatype, (struct.rows, struct.columns))
+    if values.dtype.kind != "f" or values.itemsize < 4:
+        raise ReplyError(f"values of {values.dtype} came back, expected float32 or float64")
+    return values
+
+
+def infer_result_from(struct: Any) -> InferResult:
+    """From an InferResponse."""
+    outputs = {
+        tensor.name: received_array(tensor.data or b"", tensor.datatype, tensor.shape)
+        for tensor in struct.outputs
+    }
+    return InferResult(
+        struct.model_name, struct.model_version, struct.id, outputs, struct.request_id
+    )
+
+
+def row_scores_from(values: list[float]) -> NDArray[np.float64]:
+    """From the list that score_values and score_named return."""
+    return np.array(values, dtype=np.float64)
+
+
+def server_metadata_from(struct: Any) -> ServerMetadata:
+    """From a ServerMetadata struct."""
+    return ServerMetadata(**{**vars(struct), "extensions": tuple(struct.extensions)})
+
+
+def model_metadata_from(struct: Any) -> ModelMetadata:
+    """From a ModelMetadata struct."""
+    tuples = ("versions", "feature_names", "classes")
+    return ModelMetadata(
+        **{
+            **vars(struct),
+            **{name: tuple(getattr(struct, name)) for name in tuples},
+            "inputs": tuple(map(_tensor_metadata_from, struct.inputs)),
+            "outputs": tuple(map(_tensor_metadata_from, struct.outputs)),
+        }
+    )
+
+
+def _tensor_metadata_from(struct: Any) -> TensorMetadata:
+    return TensorMetadata(struct.name, datatype_name(struct.datatype), tuple(struct.shape))
+
+
+def model_statistics_from(struct: Any) -> tuple[ModelStatistics, ...]:
+    """From a ModelStatisticsResponse."""
+    return tuple(map(_one_model_statistics_from, struct.model_stats))
+
+
+def _one_model_statistics_from(struct: Any) -> ModelStatistics:
+    if struct.inference_stats is None:
+        raise ReplyError(f"the statistics of {struct.name!a} have no inference_stats")
+    durations = vars(struct.inference_stats)
+    return ModelStatistics(
+        **{
+            **vars(struct),
+            "inference_stats": InferenceStatistics(
+                **{name: StatisticDuration(one.count, one.ns) for name, one in durations.items()}
+            ),
+            "method_stats": tuple(map(_method_statistics_from, struct.method_stats)),
+        }
+    )
+
+
+def _method_statistics_from(struct: Any) -> MethodStatistics:
+    code = None if struct.code is None else ErrorCode(struct.code)
+    return MethodStatistics(**{**vars(struct), "code": code})
