@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/model.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+#include <variant>
+
+#include "kernels/kernels.h"
+#include "model/aligned.h"
+#include "model/engine.h"
+#include "model/file.h"
+#include "model/plan.h"
+#include "model/safetensors.h"
+
+namespace thriftscore {
+namespace {
+
+// A normaliser's tensors in one precision; empty where the model has none.
+template <typename T>
+struct NormalizerTensors {
+  explicit NormalizerTensors(const std::optional<ScaleSpec>& spec) {
+    if (!spec) return;
+    for (std::size_t c = 0; c < spec->mean->size(); ++c) {
+      mean.push_back(static_cast<T>((*spec->mean)[c]));
+      scale.push_back(static_cast<T>((*spec->scale)[c]));
+    }
+  }
+
+  kernels::Normalizer<T> kernel_argument() const noexcept {
+    assert(!mean.empty());
+    return {mean.data(), scale.data(), mean.size()};
+  }
+
+  AlignedVector<T> mean;
+  AlignedVector<T> scale;
+};
+
+using AnyEngine = std::variant<Engine<float>, Engine<double>>;
+
+AnyEngine make_engine(const Graph& graph) {
+  if (graph.description.precision == Precision::kFp32) {
+    return Engine<float>(make_plan<float>(graph));
+  }
+  return Engine<double>(make_plan<double>(graph));
+}
+
+}  // namespace
+
+struct Model::Program {
+  explicit Program(const Graph& graph)
+      : engine(make_engine(graph)),
+        normalizers(NormalizerTensors<float>(graph.normalizer),
+                    NormalizerTensors<double>(graph.normalizer)) {}
+
+  AnyEngine engine;
+  std::pair<NormalizerTensors<float>, NormalizerTensors<double>> normalizers;
+};
+
+void Workspace::Free::operator()(std::byte* data) const noexcept {
+  ::operator delete(data, kAlignment);
+}
+
+void Workspace::grow(std::size_t bytes) {
+  data_.reset(static_cast<std::byte*>(::operator new(bytes, kAlignment)));
+  size_ = bytes;
+}
+
+Model::Model(ModelDescription description, std::unique_ptr<const Program> program)
+    : description_(std::move(description)), program_(std::move(program)) {
+  std::visit(
+      [this](const auto& engine) {
+        columns_ = engine.columns();
+        outputs_ = engine.outputs();
+        for (const auto& stage : engine.stages()) description_.plan.push_back(stage->describe());
+      },
+      program_->engine);
+}
+
+Model::~Model() = default;
+
+std::shared_ptr<const Model> Model::load_bytes(std::span<const std::byte> file) {
+  // Chosen here, which may allocate, rather than in the first score.
+  static_cast<void>(kernels::active_target());
+  const Safetensors parsed = parse_safetensors(file);
+  Graph graph = parse_graph(parsed);
+  auto program = std::make_unique<const Program>(graph);
+  return std::shared_ptr<const Model>(new Model(std::move(graph.description), std::move(program)));
+}
+
+std::shared_ptr<const Model> Model::load_file(const std::filesystem::path& path) {
+  try {
+    return load_bytes(read_regular_file(path, kFileBytesMax).span());
+  } catch (const ModelError& error) {
+    throw ModelError(path.string() + ": " + error.what());
+  }
+}
+
+std::size_t Model::workspace_bytes() const noexcept {
+  return std::visit(
+      [](const auto& engine) {
+        return std::max(engine.template scratch_bytes<float>(),
+                        engine.template scratch_bytes<double>());
+      },
+      program_->engine);
+}
+
+template <typename In, typename Out>
+std::optional<MissingValue> Model::score(const In* x, std::size_t rows, Out* y,
+                                         Workspace& workspace) const {
+  const auto* engine = std::get_if<Engine<Out>>(&program_->engine);
+  assert(engine != nullptr);
+  return engine->score(x, rows, y, description_.refuses_missing, workspace);
+}
+
+template <typename T>
+void Model::normalize(const T* x, std::size_t rows, T* y) const noexcept {
+  const auto& tensors = std::get<NormalizerTensors<T>>(program_->normalizers);
+  kernels::active<T>().normalize(tensors.kernel_argument(), x, rows, y);
+}
+
+template <typename T>
+void Model::denormalize(const T* x, std::size_t rows, T* y) const noexcept {
+  const auto& tensors = std::get<NormalizerTensors<T>>(program_->normalizers);
+  kernels::active<T>().denormalize(tensors.kernel_argument(), x, rows, y);
+}
+
+template std::optional<MissingValue> Model::score(const float*, std::size_t, float*,
+                                                  Workspace&) const;
+template std::optional<MissingValue> Model::score(const float*, std::size_t, double*,
+                                                  Workspace&) const;
+template std::optional<MissingValue> Model::score(const double*, std::size_t, float*,
+                                                  Workspace&) const;
+template std::optional<MissingValue> Model::score(const double*, std::size_t, double*,
+                                                  Workspace&) const;
+template void Model::normalize(const float*, std::size_t, float*) const noexcept;
+template void Model::normalize(const double*, std::size_t, double*) const noexcept;
+template void Model::denormalize(const float*, std::size_t, float*) const noexcept;
+template void Model::denormalize(const double*, std::size_t, double*) const noexcept;
+
+}  // namespace thriftscore
