@@ -111,7 +111,10 @@ class Directory:
             if self._kind(name) == "a regular file":
                 reason = f"cannot be read: {_why(error)}"
             raise ModelRefused(f"'{path}' {reason}") from error
-        with os.fdopen(descriptor, "rb", buffering=0, closefd=True) as file:
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            found = os.fstat(descriptor)
+            if stat.S_ISREG(found.st_mode) and found.st_nlink != 1:
+                raise ModelRefused(f"'{path}' has {found.st_nlink} hard links, expected 1")
             return _read_checked(file.fileno(), path, bytes_max)
 
     def write(self, name: str, data: bytes) -> None:
@@ -147,12 +150,21 @@ class Directory:
         return _kind_of(mode)
 
 
+def read_file(path: Path, bytes_max: int) -> bytes:
+    """All bytes of a regular file that the operator named; `path` may be or have symbolic links.
+
+    Raises OSError where it cannot be opened, ModelRefused where it is not a regular file, has more
+    than `bytes_max` bytes, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        return _read_checked(file.fileno(), path, bytes_max)
+
+
 def _read_checked(descriptor: int, path: Path, bytes_max: int) -> bytes:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise ModelRefused(f"'{path}' is {_kind_of(found.st_mode)}, expected a regular file")
-    if found.st_nlink != 1:
-        raise ModelRefused(f"'{path}' has {found.st_nlink} hard links, expected 1")
     if found.st_size > bytes_max:
         raise ModelRefused(f"'{path}' has {found.st_size:,} bytes, expected at most {bytes_max:,}")
     data = bytearray(found.st_size)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The entry point of `thriftscore`: one module for each command, one place for errors.
+
+Exit status: 0 = done, 1 = refused or failed, 2 = wrong usage or configuration, 130 = interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import typer
+
+from thriftscore.cli.output import print_error
+from thriftscore.errors import ConfigurationError, InvalidArgument, ModelRefused, ThriftscoreError
+
+# Where each command lives. A command is a function, or a Typer of its own with sub-commands.
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "import": ("thriftscore.cli.import_model", "import_command"),
+    "models": ("thriftscore.cli.models", "models"),
+    "serve": ("thriftscore.cli.serve", "serve"),
+    "version": ("thriftscore.cli.version", "version"),
+}
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit status. Errors are one line on standard error."""
+    try:
+        _check_simd_target()
+        status = build(arguments)(
+            args=list(arguments), prog_name="thriftscore", standalone_mode=False
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        return _INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("THRIFTSCORE_DEBUG") == "1":
+            raise
+        return _report(error)
+    return status if isinstance(status, int) else 0
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application. Only the command that `arguments` name is imported; all where none is."""
+    app = typer.Typer(
+        name="thriftscore",
+        help="Fast, trustworthy model scoring over Apache Thrift.",
+        no_args_is_help=True,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_no_options)
+    named = next((argument for argument in arguments if not argument.startswith("-")), "")
+    for name in [named] if named in _COMMANDS else _COMMANDS:
+        module, attribute = _COMMANDS[name]
+        command = getattr(importlib.import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def _no_options() -> None:
+    """Fast, trustworthy model scoring over Apache Thrift."""
+
+
+def _check_simd_target() -> None:
+    """Refuse a THRIFTSCORE_SIMD that names no instruction set of this machine."""
+    if wanted := os.environ.get("THRIFTSCORE_SIMD"):
+        native = importlib.import_module("thriftscore._native")  # other runs may not need it
+        if wanted not in (allowed := native.simd_targets()):
+            raise ConfigurationError(
+                f"THRIFTSCORE_SIMD is {wanted!a}, expected one of {', '.join(allowed)}"
+            )
+
+
+def _report(error: Exception) -> int:
+    """Say in one line what went wrong; return the exit status."""
+    if isinstance(error, ThriftscoreError):
+        print_error(error.message)
+        usage = isinstance(error, ConfigurationError | InvalidArgument)
+        return 2 if usage and not isinstance(error, ModelRefused) else 1
+    if hasattr(error, "format_message"):  # the command line itself was wrong
+        print_error(error.format_message())
+        return int(getattr(error, "exit_code", 2))
+    if isinstance(error, OSError):
+        place = f"'{error.filename}': " if error.filename else ""
+        print_error(f"{place}{error.strerror or type(error).__name__}")
+        return 1
+    print_error(f"{type(error).__name__}: {error} (THRIFTSCORE_DEBUG=1 shows where)")
+    return 1

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`thriftscore import`: from a trained model to a published version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from thriftscore.cli.output import print_facts, print_json, progress
+from thriftscore.cli.repository_option import RepositoryOption
+from thriftscore.importers import ImportedModel, ImportOptions, import_model
+from thriftscore.importers.linear_model import MissingValues, Precision
+from thriftscore.repository import publish, set_published_label
+from thriftscore.repository.names import check_label, check_model_name
+
+
+def import_command(
+    source: Annotated[Path, typer.Argument(help="An .onnx, .joblib or .pkl file.")],
+    *,
+    name: Annotated[str, typer.Option(help="Name of the model in the repository.")],
+    repository: RepositoryOption = Path("repository"),
+    sample: Annotated[
+        Path | None, typer.Option(help="Rows to compare on: .npy or .csv. Default: made up.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Label to point at the new version.")] = None,
+    precision: Annotated[Precision, typer.Option(help="What the model computes in.")] = "fp32",
+    missing_values: Annotated[
+        MissingValues, typer.Option(help="Refuse rows with NaN, or answer them with NaN.")
+    ] = "refuse",
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Load a pickle, which runs any code in it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Convert a trained model, compare it with its source row by row, and publish it."""
+    check_model_name(name)
+    if label is not None:
+        check_label(label)
+    options = ImportOptions(
+        precision=precision,
+        missing_values=missing_values,
+        sample=sample,
+        allow_pickle=allow_pickle,
+    )
+    with progress() as step:
+        imported = import_model(source, options, step)
+        step("publishing")
+        version = publish(repository, name, imported.version)
+        if label is not None:
+            set_published_label(repository, name, label, version)
+    place = {"model": name, "version": version, "label": label, "repository": str(repository)}
+    if as_json:
+        print_json({**place, **_facts(imported)})
+    else:
+        _print_report(place, imported)
+
+
+def _facts(imported: ImportedModel) -> dict[str, Any]:
+    model = imported.model
+    return {
+        "task": model.task,
+        "link": model.link,
+        "precision": model.precision,
+        "features": model.columns,
+        "classes": list(model.classes),
+        "tolerance": imported.version.tolerance,
+        "source": imported.version.source.model_dump(mode="json"),
+        "report": imported.report.model_dump(mode="json"),
+    }
+
+
+def _print_report(place: dict[str, Any], imported: ImportedModel) -> None:
+    report, model = imported.report, imported.model
+    classes = f", {len(model.classes)} classes" if model.classes else ""
+    facts: dict[str, object] = {
+        "repository": place["repository"],
+        "label": place["label"] or "none",
+        "model": f"{model.task}, {model.columns} features{classes}, {model.precision}",
+        "compared with": f"{report.reference} on {report.rows:,} rows",
+        "largest |difference|": f"{report.max_absolute_difference:.3g}",
+        "relative to max(1, |score|)": (
+            f"{report.max_relative_difference:.3g}"
+            f" (at most {imported.version.tolerance:g} is accepted)"
+        ),
+    }
+    if report.label_disagreements is not None:
+        facts["rows with another class"] = report.label_disagreements
+    if report.warnings:
+        facts["warnings"] = "\n".join(report.warnings)
+    print_facts(f"published {place['model']} version {place['version']}", facts)

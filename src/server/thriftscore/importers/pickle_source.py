@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pickled scikit-learn models, at arm's length: a child process unpickles, converts and answers.
+
+What comes back is an ONNX file and matrices, and is checked like any file from outside. The child
+is no sandbox: `--allow-pickle` means that the user trusts the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thriftscore.errors import ModelRefused
+from thriftscore.importers.linear_model import Doubles, Precision
+from thriftscore.importers.onnx_file import ONNX_BYTES_MAX
+from thriftscore.repository.files import Directory
+from thriftscore.repository.golden import Golden
+from thriftscore.repository.manifest import GOLDEN_BYTES_MAX
+
+_FACTS_BYTES_MAX = 8 << 20
+_WORKER = "thriftscore.importers.pickle_worker"
+
+
+@dataclass(frozen=True)
+class Unpickled:
+    """What the child process made of a pickle."""
+
+    onnx: bytes
+    answers: Golden
+    features: tuple[str, ...]
+    """Empty where the model was trained without names."""
+    method: str
+    warnings: tuple[str, ...]
+
+
+def unpickle(
+    data: bytes, rows: Doubles | None, precision: Precision, timeout_s: float
+) -> Unpickled:
+    """Convert a pickle in a child process that may take `timeout_s` seconds.
+
+    `rows` (float64) are what to compare on; None lets the child choose. Raises ModelRefused.
+    """
+    with tempfile.TemporaryDirectory(prefix="thriftscore-import-") as name:
+        path = Path(name)
+        (path / "source").write_bytes(data)
+        if rows is not None:
+            np.save(path / "rows.npy", rows, allow_pickle=False)
+        _run_worker(path, precision, timeout_s)
+        with Directory.open_root(path) as directory:
+            return _read_results(directory)
+
+
+def _run_worker(path: Path, precision: Precision, timeout_s: float) -> None:
+    command = [sys.executable, "-I", "-m", _WORKER, str(path), precision]
+    with (path / "stderr").open("wb") as stderr:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        try:
+            status = child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise ModelRefused(f"the pickle was not converted within {timeout_s:g} s") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+    if status != 0:
+        lines = (path / "stderr").read_bytes()[-4096:].decode("utf-8", "replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        raise ModelRefused(f"converting the pickle failed with status {status}: {said}")
+
+
+def _read_results(directory: Directory) -> Unpickled:
+    with suppress(FileNotFoundError):
+        error = _read_json(directory, "error.json").get("error")
+        raise ModelRefused(str(error))
+    try:
+        facts = _read_json(directory, "facts.json")
+        return Unpickled(
+            onnx=directory.read("model.onnx", ONNX_BYTES_MAX),
+            answers=Golden.decode(directory.read("answers.safetensors", GOLDEN_BYTES_MAX)),
+            features=_texts(facts.get("features")),
+            method=str(facts.get("method")),
+            warnings=_texts(facts.get("warnings")),
+        )
+    except FileNotFoundError as error:
+        raise ModelRefused(f"converting the pickle made no '{error.filename}'") from error
+
+
+def _read_json(directory: Directory, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(directory.read(name, _FACTS_BYTES_MAX))
+    except (ValueError, RecursionError) as error:
+        raise ModelRefused(f"converting the pickle made a bad {name}: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelRefused(f"converting the pickle made a bad {name}: expected an object")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ModelRefused("converting the pickle made a bad facts.json: expected texts")
+    return tuple(value)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows on which a native model is compared with the one it came from."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from thriftscore.errors import InvalidArgument
+from thriftscore.importers.linear_model import Doubles, LinearModel
+
+SAMPLE_BYTES_MAX = 256 << 20
+SAMPLE_ROWS_MAX = 100_000
+_SEEDED_ROWS = 256
+_SEED = 20_240_229
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows that the user gave: float64 of shape (rows, columns), and names where there are any."""
+
+    rows: Doubles
+    names: tuple[str, ...] = ()
+
+
+def read_sample(path: Path) -> Sample:
+    """Read `.npy` (a numeric matrix) or `.csv` (with or without a line of names).
+
+    Raises InvalidArgument where it is anything else, too large, or has values that are not finite.
+    """
+    readers = {".npy": _read_npy, ".csv": _read_csv}
+    if path.suffix.lower() not in readers:
+        raise InvalidArgument(f"sample '{path}': expected a file named .npy or .csv")
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or size > SAMPLE_BYTES_MAX:
+            raise InvalidArgument(
+                f"sample '{path}': expected a file of at most {SAMPLE_BYTES_MAX:,} bytes"
+            )
+        sample = readers[path.suffix.lower()](path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidArgument(f"sample '{path}' cannot be read: {reason}") from error
+    count = len(sample.rows)
+    if not 1 <= count <= SAMPLE_ROWS_MAX:
+        raise InvalidArgument(
+            f"sample '{path}' has {count:,} rows, expected 1 to {SAMPLE_ROWS_MAX:,}"
+        )
+    if not np.isfinite(sample.rows).all():
+        row, column = np.argwhere(~np.isfinite(sample.rows))[0]
+        raise InvalidArgument(f"sample '{path}': row {row}, column {column} is not finite")
+    return sample
+
+
+def check_sample(sample: Sample, features: Sequence[str], *, named: bool) -> None:
+    """Check that a sample fits a model. Names are compared where the model has real ones.
+
+    Raises InvalidArgument.
+    """
+    columns = sample.rows.shape[1]
+    if columns != len(features):
+        raise InvalidArgument(f"the sample has {columns} columns, the model {len(features)}")
+    if named and sample.names and sample.names != tuple(features):
+        first = next(i for i, name in enumerate(features) if sample.names[i] != name)
+        raise InvalidArgument(
+            f"column {first} of the sample is '{sample.names[first]}',"
+            f" the model expects '{features[first]}'"
+        )
+
+
+def seeded_rows(model: LinearModel) -> Doubles:
+    """Rows for a model without a sample, always the same for the same model.
+
+    They lie around the normaliser's mean, some far out, the first one exactly on it. Without a
+    normaliser they are standard normal, and smaller where a large weight says that the feature is.
+    """
+    columns = len(model.features)
+    rows = np.random.default_rng(_SEED).standard_normal((_SEEDED_ROWS, columns))
+    rows[0] = 0.0
+    rows[-_SEEDED_ROWS // 8 :] *= 3.0
+    if model.normalizer is not None:
+        return np.asarray(model.normalizer.mean + model.normalizer.scale * rows)
+    if model.dense is not None:
+        rows /= np.maximum(1.0, np.abs(model.dense.weights).max(axis=0))
+    return rows
+
+
+def _read_npy(path: Path) -> Sample:
+    try:  # mapped, so that a header which promises more than the file has is refused
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, TypeError, OverflowError) as error:
+        raise InvalidArgument(f"sample '{path}' is not a numeric .npy file: {error}") from error
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu":
+        raise InvalidArgument(
+            f"sample '{path}' is {rows.dtype} of rank {rows.ndim}, expected numbers of rank 2"
+        )
+    return Sample(np.asarray(rows, np.float64))
+
+
+def _read_csv(path: Path) -> Sample:
+    rows: list[list[float]] = []
+    names: tuple[str, ...] = ()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for cells in reader:
+                if not cells:
+                    continue
+                values = _numbers(cells)
+                if values is None and not rows and not names:
+                    names = tuple(cells)
+                    continue
+                if values is None or len(values) != len(names or (rows or [values])[0]):
+                    raise InvalidArgument(
+                        f"sample '{path}', line {reader.line_num}: expected as many numbers as in"
+                        " the lines before"
+                    )
+                rows.append(values)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidArgument(f"sample '{path}' is not CSV in UTF-8: {error}") from error
+    if not rows:
+        raise InvalidArgument(f"sample '{path}' has no rows")
+    return Sample(np.asarray(rows, np.float64), names)
+
+
+def _numbers(cells: list[str]) -> list[float] | None:
+    try:
+        return [float(cell) for cell in cells]
+    except ValueError:
+        return None
