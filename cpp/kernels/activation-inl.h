@@ -93,7 +93,7 @@ HWY_INLINE V exp_of_sum(D d, V x, V low) {
   const V shifted = hn::MulAdd(x, hn::Set(d, static_cast<T>(1.44269504088896340736)), shifter);
   const V n = hn::Sub(shifted, shifter);
   const V high = hn::NegMulAdd(n, hn::Set(d, Constants::kLn2High), x);
-  const V r = hn::Add(hn::NegMulAdd(n, hn::Set(d, Constants::kLn2Low), high), low);
+  const V r = hn::Add(high, hn::NegMulAdd(n, hn::Set(d, Constants::kLn2Low), low));
 
   const V tail = hn::MulAdd(hn::Mul(r, r), taylor_tail(d, r), r);
   const auto exponent = hn::Sub(hn::BitCast(du, shifted), hn::BitCast(du, shifter));
@@ -128,46 +128,52 @@ void transform(T* y, std::size_t count) noexcept {
   }
 }
 
-// A sum wide or compensated enough that its error stays below the last place of T.
+// The total a row is divided by, added up so that its own error stays below the last place of T.
 template <typename T>
-class ExactTotal;
+class Divisor;
 
+// Adds and divides in double.
 template <>
-class ExactTotal<float> {
+class Divisor<float> {
+  using V = hn::Vec<hn::ScalableTag<float>>;
+
  public:
-  HWY_INLINE ExactTotal() : total_(hn::Zero(wide_)) {}
-  HWY_INLINE void add(hn::Vec<hn::ScalableTag<float>> v) {
-    constexpr hn::Half<hn::ScalableTag<float>> half;
-    const auto low = hn::PromoteTo(wide_, hn::LowerHalf(half, v));
-    const auto high = hn::PromoteTo(wide_, hn::UpperHalf(half, v));
-    total_ = hn::Add(total_, hn::Add(low, high));
-  }
-  HWY_INLINE float value() const {
-    return static_cast<float>(hn::GetLane(hn::SumOfLanes(wide_, total_)));
+  HWY_INLINE Divisor() : total_(hn::Zero(wide_)) {}
+  HWY_INLINE void add(V v) { total_ = hn::Add(total_, hn::Add(lower_half(v), upper_half(v))); }
+  HWY_INLINE void finish() { total_ = hn::Div(hn::Set(wide_, 1.0), hn::SumOfLanes(wide_, total_)); }
+  HWY_INLINE V divide(V v) const {
+    const auto lower = hn::DemoteTo(half_, hn::Mul(lower_half(v), total_));
+    const auto upper = hn::DemoteTo(half_, hn::Mul(upper_half(v), total_));
+    return hn::Combine(hn::ScalableTag<float>(), upper, lower);
   }
 
  private:
+  using Wide = hn::Vec<hn::ScalableTag<double>>;
   static constexpr hn::ScalableTag<double> wide_{};
-  hn::Vec<hn::ScalableTag<double>> total_;
+  static constexpr hn::Half<hn::ScalableTag<float>> half_{};
+
+  static HWY_INLINE Wide lower_half(V v) { return hn::PromoteTo(wide_, hn::LowerHalf(half_, v)); }
+  static HWY_INLINE Wide upper_half(V v) { return hn::PromoteTo(wide_, hn::UpperHalf(half_, v)); }
+
+  Wide total_;  // after finish(), its reciprocal
 };
 
-// Knuth's TwoSum per lane (The Art of Computer Programming, volume 2, 4.2.2).
+// Keeps what each addition rounds away: Knuth's TwoSum (The Art of Computer Programming, 4.2.2).
 template <>
-class ExactTotal<double> {
+class Divisor<double> {
   using V = hn::Vec<hn::ScalableTag<double>>;
 
  public:
-  HWY_INLINE ExactTotal() : total_(hn::Zero(d_)), lost_(hn::Zero(d_)) {}
+  HWY_INLINE Divisor() : total_(hn::Zero(d_)), lost_(hn::Zero(d_)) {}
   HWY_INLINE void add(V v) {
-    const auto total = hn::Add(total_, v);
-    const auto added = hn::Sub(total, total_);
-    const auto kept = hn::Sub(total, added);
+    const V total = hn::Add(total_, v);
+    const V added = hn::Sub(total, total_);
+    const V kept = hn::Sub(total, added);
     lost_ = hn::Add(lost_, hn::Add(hn::Sub(total_, kept), hn::Sub(v, added)));
     total_ = total;
   }
-  HWY_INLINE double value() const {
-    return hn::GetLane(hn::SumOfLanes(d_, hn::Add(total_, lost_)));
-  }
+  HWY_INLINE void finish() { total_ = hn::SumOfLanes(d_, hn::Add(total_, lost_)); }
+  HWY_INLINE V divide(V v) const { return hn::Div(v, total_); }
 
  private:
   static constexpr hn::ScalableTag<double> d_{};
@@ -205,17 +211,17 @@ HWY_INLINE void softmax_row(T* y, std::size_t columns) {
   constexpr hn::ScalableTag<T> d;
   constexpr std::size_t lanes = hn::MaxLanes(d);
   const auto maximum = row_maximum(y, columns);
-  ExactTotal<T> total;
+  Divisor<T> total;
   for (std::size_t c = 0; c < columns; c += lanes) {
     const std::size_t n = std::min(lanes, columns - c);
     const auto power = exp_of_difference(d, load_lanes(d, y + c, n), maximum);
     total.add(hn::IfThenElseZero(hn::FirstN(d, n), power));
     store_lanes(d, power, y + c, n);
   }
-  const auto divisor = hn::Set(d, total.value());
+  total.finish();
   for (std::size_t c = 0; c < columns; c += lanes) {
     const std::size_t n = std::min(lanes, columns - c);
-    store_lanes(d, hn::Div(load_lanes(d, y + c, n), divisor), y + c, n);
+    store_lanes(d, total.divide(load_lanes(d, y + c, n)), y + c, n);
   }
 }
 

@@ -35,13 +35,14 @@ struct Normalizer {
 //
 // Accuracy, against the exact result rounded to T:
 //   sums         the error bound of a blocked dot product; order and fusing differ by target, so
-//                results differ between targets in the last bits. Targets "scalar" sum in double.
+//                results differ between targets in the last bits
 //   normalize    each operation rounded once: bit-equal on every target and to NumPy
 //   exponential  2 ulp, denormal results included; sigmoid 2 ulp (double 3); softmax 2 ulp
 //                (double 4) up to 1,024 columns
 template <typename T>
 struct Kernels {
-  // y[r, o] = bias[o] + sum over c of weights[o, c] * x[r, c]. x [rows, columns], y [rows, outputs].
+  // y[r, o] = bias[o] + sum over c of weights[o, c] * x[r, c]. x [rows, columns], y [rows,
+  // outputs].
   void (*weighted_sum)(const WeightedSum<T>& sum, const T* x, std::size_t rows, T* y) noexcept;
 
   // The same on (x - mean) / scale, without writing the normalised rows: the mean is subtracted
@@ -63,8 +64,7 @@ struct Kernels {
   void (*exponential)(T* y, std::size_t count) noexcept;
 
   // Each row y = exp(y - max(y)) / sum of the same, in place. A row with NaN or +infinity, or
-  // with nothing but -infinity, has no softmax: every value of it that the formula makes NaN is
-  // NaN. -infinity beside a finite value gives 0.
+  // with nothing but -infinity, becomes all NaN. -infinity beside a finite value gives 0.
   void (*softmax)(T* y, std::size_t rows, std::size_t columns) noexcept;
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference: the formulas as written, sums in double.
+// The reference: the formulas as written, in the next wider type.
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/targets.h"
 #include "kernels/unaligned.h"
@@ -11,12 +12,16 @@ namespace thriftscore::kernels {
 namespace {
 
 template <typename T>
+using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
+
+template <typename T>
 void weighted_sum(const WeightedSum<T>& sum, const T* x, std::size_t rows, T* y) noexcept {
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t o = 0; o < sum.outputs; ++o) {
-      double total = load_value(sum.bias, o);
+      Wide<T> total = load_value(sum.bias, o);
       for (std::size_t c = 0; c < sum.columns; ++c) {
-        total += double{load_value(sum.weights, o * sum.columns + c)} * load_value(x, r * sum.columns + c);
+        total += Wide<T>{load_value(sum.weights, o * sum.columns + c)} *
+                 load_value(x, r * sum.columns + c);
       }
       store_value(static_cast<T>(total), y, r * sum.outputs + o);
     }
@@ -28,10 +33,11 @@ void normalized_weighted_sum(const Normalizer<T>& normalizer, const WeightedSum<
                              std::size_t rows, T* y) noexcept {
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t o = 0; o < sum.outputs; ++o) {
-      double total = load_value(sum.bias, o);
+      Wide<T> total = load_value(sum.bias, o);
       for (std::size_t c = 0; c < sum.columns; ++c) {
-        const double centred = double{load_value(x, r * sum.columns + c)} - load_value(normalizer.mean, c);
-        const double weight = load_value(sum.weights, o * sum.columns + c);
+        const Wide<T> centred =
+            Wide<T>{load_value(x, r * sum.columns + c)} - load_value(normalizer.mean, c);
+        const Wide<T> weight = load_value(sum.weights, o * sum.columns + c);
         total += centred * (weight / load_value(normalizer.scale, c));
       }
       store_value(static_cast<T>(total), y, r * sum.outputs + o);
@@ -44,7 +50,9 @@ void normalize(const Normalizer<T>& normalizer, const T* x, std::size_t rows, T*
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < normalizer.columns; ++c) {
       const std::size_t i = r * normalizer.columns + c;
-      store_value((load_value(x, i) - load_value(normalizer.mean, c)) / load_value(normalizer.scale, c), y, i);
+      store_value(
+          (load_value(x, i) - load_value(normalizer.mean, c)) / load_value(normalizer.scale, c), y,
+          i);
     }
   }
 }
@@ -54,7 +62,9 @@ void denormalize(const Normalizer<T>& normalizer, const T* x, std::size_t rows, 
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < normalizer.columns; ++c) {
       const std::size_t i = r * normalizer.columns + c;
-      store_value(load_value(normalizer.mean, c) + load_value(normalizer.scale, c) * load_value(x, i), y, i);
+      store_value(
+          load_value(normalizer.mean, c) + load_value(normalizer.scale, c) * load_value(x, i), y,
+          i);
     }
   }
 }
@@ -63,24 +73,24 @@ void denormalize(const Normalizer<T>& normalizer, const T* x, std::size_t rows, 
 template <typename T>
 void sigmoid(T* y, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    const double value = load_value(y, i);
-    const double power = std::exp(-std::abs(value));
-    store_value(static_cast<T>((value < 0 ? power : 1.0) / (1.0 + power)), y, i);
+    const Wide<T> value = load_value(y, i);
+    const Wide<T> power = std::exp(-std::abs(value));
+    store_value(static_cast<T>((value < 0 ? power : Wide<T>{1}) / (1 + power)), y, i);
   }
 }
 
 template <typename T>
 void exponential(T* y, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    store_value(static_cast<T>(std::exp(double{load_value(y, i)})), y, i);
+    store_value(static_cast<T>(std::exp(Wide<T>{load_value(y, i)})), y, i);
   }
 }
 
 template <typename T>
 void softmax_row(T* y, std::size_t columns) noexcept {
-  double maximum = -std::numeric_limits<double>::infinity();
-  for (std::size_t c = 0; c < columns; ++c) maximum = std::max<double>(maximum, load_value(y, c));
-  double total = 0;
+  Wide<T> maximum = -std::numeric_limits<T>::infinity();
+  for (std::size_t c = 0; c < columns; ++c) maximum = std::max<Wide<T>>(maximum, load_value(y, c));
+  Wide<T> total = 0;
   for (std::size_t c = 0; c < columns; ++c) total += std::exp(load_value(y, c) - maximum);
   for (std::size_t c = 0; c < columns; ++c) {
     store_value(static_cast<T>(std::exp(load_value(y, c) - maximum) / total), y, c);

@@ -42,9 +42,7 @@ std::atomic<const Target*>& selected_target() noexcept {
   return selected;
 }
 
-const Target& active_table() noexcept {
-  return *selected_target().load(std::memory_order_relaxed);
-}
+const Target& active_table() noexcept { return *selected_target().load(std::memory_order_relaxed); }
 
 }  // namespace
 
@@ -77,7 +75,8 @@ bool select_target(std::string_view name) noexcept {
 std::string target_error(std::string_view name) {
   if (find_target(name) != nullptr) return {};
   std::string message = "SIMD target '" + std::string(name) + "' is not available; expected one of";
-  for (const std::string_view available : available_targets()) message.append(" ").append(available);
+  for (const std::string_view available : available_targets())
+    message.append(" ").append(available);
   return message;
 }
 

@@ -30,7 +30,9 @@ constexpr std::size_t kColumnBlock = 4096 / sizeof(T);
 // Accumulators are what hides the latency of a multiply-add (eight or more) and what must fit in
 // 16 registers beside the rows and a weight.
 template <std::size_t kOutputs>
-constexpr std::size_t kTileRows = kOutputs == 1 ? 8 : kOutputs == 2 ? 4 : 3;
+constexpr std::size_t kTileRows = kOutputs == 1   ? 8
+                                  : kOutputs == 2 ? 4
+                                                  : 3;
 
 // A block of columns of a few outputs.
 template <typename T>
