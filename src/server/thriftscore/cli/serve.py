@@ -10,11 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from thriftscore.config import load_config, to_toml
-from thriftscore.errors import ConfigurationError, ThriftscoreError
 
 _CONFIG_VARIABLE = "THRIFTSCORE_CONFIG"
-_EXIT_FAILURE = 1
-_EXIT_CONFIGURATION = 2
 
 
 def serve(
@@ -56,20 +53,14 @@ def serve(
     flags: dict[str, Any] = dict(locals())
     file = flags.pop("config")
     del flags["print_config"]
-    try:
-        settings = load_config(flags, file=file or _config_from_environment())
-        if print_config:
-            typer.echo(to_toml(settings), nl=False)
-            return
-        # Imported late: loading the engine takes long, and a wrong setting should not.
-        from thriftscore.serving import run_until_stopped  # noqa: PLC0415
+    settings = load_config(flags, file=file or _config_from_environment())
+    if print_config:
+        typer.echo(to_toml(settings), nl=False)
+        return
+    # Imported late: loading the engine takes long, and a wrong setting should not.
+    from thriftscore.serving import run_until_stopped  # noqa: PLC0415
 
-        exit_code = run_until_stopped(settings)
-    except ThriftscoreError as error:
-        typer.echo(f"error: {error}", err=True)
-        wrong_setting = isinstance(error, ConfigurationError)
-        raise typer.Exit(_EXIT_CONFIGURATION if wrong_setting else _EXIT_FAILURE) from None
-    raise typer.Exit(exit_code)
+    raise typer.Exit(run_until_stopped(settings))
 
 
 def _config_from_environment() -> Path | None:

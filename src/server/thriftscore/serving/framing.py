@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the first four bytes of a frame may be, and what they are when they are no length.
+
+Every wrong guess of a client shows here: the length of a frame is a positive number below the
+limit, and a browser, a TLS client or an unframed Thrift client sends something else.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from struct import Struct
+
+LENGTH = Struct(">I")
+
+_HTTP_METHODS = {b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"CONN", b"OPTI", b"TRAC", b"PATC"}
+_HTTP_TEXT = b"This port speaks Apache Thrift (framed), not HTTP.\n"
+HTTP_ANSWER = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_HTTP_TEXT), _HTTP_TEXT)
+)
+
+
+class CloseReason(Enum):
+    """Why a connection ended. Counted, and logged for all but the ordinary ones."""
+
+    PEER_CLOSED = "peer closed"
+    PEER_VANISHED = "peer vanished"
+    DRAINED = "server drained"
+    STOPPED = "server stopped"
+    IDLE = "idle timeout"
+    HTTP = "HTTP request"
+    TLS = "TLS handshake"
+    UNFRAMED = "unframed message"
+    FRAME_TOO_LONG = "frame longer than the limit"
+    FRAME_EMPTY = "empty frame"
+    ENCODING_UNKNOWN = "frame is neither strict binary nor compact"
+    ENCODING_CHANGED = "encoding changed within a connection"
+    FRAME_TIME = "frame did not arrive in time"
+    WRITE_STALL = "peer does not read its replies"
+    OUTPUT_LIMIT = "unsent replies beyond the limit"
+    CONNECTION_LIMIT = "too many connections"
+    DEFECT = "internal error"
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether it is part of a healthy server's day."""
+        return self in _ORDINARY
+
+
+_ORDINARY = {
+    CloseReason.PEER_CLOSED,
+    CloseReason.PEER_VANISHED,
+    CloseReason.DRAINED,
+    CloseReason.STOPPED,
+    CloseReason.IDLE,
+}
+
+
+def refuse_prefix(prefix: bytes, frame_bytes_max: int) -> CloseReason | None:
+    """Why four bytes are not the length of a frame; None where they are."""
+    (length,) = LENGTH.unpack(prefix)
+    if 0 < length <= frame_bytes_max:
+        return None
+    if length == 0:
+        return CloseReason.FRAME_EMPTY
+    if prefix in _HTTP_METHODS:
+        return CloseReason.HTTP
+    if prefix[0] == 0x16 and prefix[1] == 0x03:
+        return CloseReason.TLS
+    if prefix[:2] == b"\x80\x01" or prefix[:2] in (b"\x82\x21", b"\x82\x81"):
+        return CloseReason.UNFRAMED
+    return CloseReason.FRAME_TOO_LONG
