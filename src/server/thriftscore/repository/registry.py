@@ -66,6 +66,16 @@ class Registry:
             raise why_not(name, version, model)
         return served
 
+    def served(self, name: str = "") -> list[ServedModel]:
+        """The versions that are being served, of one model or of all, by name and then number."""
+        models = self._models
+        return [
+            record.served
+            for model_name in ([name] if name else sorted(models))
+            for _, record in sorted(models.get(model_name, ModelRecord()).versions.items())
+            if record.served is not None
+        ]
+
     def ready(self) -> bool:
         """True once `load_all` is through and every model has its default version, save those
         whose versions were all unloaded on request."""
