@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.thriftscore.client;
+
+import io.thriftscore.idl.DataType;
+import io.thriftscore.idl.InferResponse;
+import io.thriftscore.idl.NormalizeResponse;
+import io.thriftscore.idl.ScoreResponse;
+import java.net.ProtocolException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Results from replies; a reply that contradicts itself or its call is a violation. */
+final class Replies {
+  private Replies() {}
+
+  static ScoreResult scores(ScoreResponse reply, int rows, String requestId)
+      throws ProtocolException {
+    requireEcho(requestId, reply.getRequest_id());
+    requireRows(rows, reply.getRows());
+    Matrix scores =
+        matrix(reply.getScores(), reply.getDatatype(), rows, reply.getColumns());
+    return new ScoreResult(scores, reply.getModel_version(), requestId);
+  }
+
+  static NormalizeResult normalized(NormalizeResponse reply, Matrix sent, String requestId)
+      throws ProtocolException {
+    requireEcho(requestId, reply.getRequest_id());
+    requireRows(sent.rows(), reply.getRows());
+    if (reply.getDatatype() != sent.datatype()) {
+      throw new ProtocolException(
+          "sent values of " + sent.datatype() + ", received " + reply.getDatatype());
+    }
+    Matrix values =
+        matrix(reply.getValues(), reply.getDatatype(), sent.rows(), reply.getColumns());
+    return new NormalizeResult(values, reply.getModel_version(), requestId);
+  }
+
+  static InferResult inferred(InferResponse reply, String requestId) throws ProtocolException {
+    requireEcho(requestId, reply.getRequest_id());
+    requireEcho(requestId, reply.getId());
+    Map<String, Tensor> outputs = new LinkedHashMap<>();
+    for (io.thriftscore.idl.Tensor output : reply.getOutputs()) {
+      outputs.put(output.getName(), tensor(output));
+    }
+    return new InferResult(reply.getModel_name(), reply.getModel_version(), requestId, outputs);
+  }
+
+  static double[] values(List<Double> reply) {
+    return reply.stream().mapToDouble(Double::doubleValue).toArray();
+  }
+
+  private static Tensor tensor(io.thriftscore.idl.Tensor output) throws ProtocolException {
+    if (output.getDatatype() == null || !output.isSetData()) {
+      throw new ProtocolException(
+          "output \"" + output.getName() + "\" has no known datatype or no data");
+    }
+    long[] shape = output.getShape().stream().mapToLong(Long::longValue).toArray();
+    try {
+      return new Tensor(output.getName(), output.getDatatype(), shape, output.getData());
+    } catch (IllegalArgumentException contradiction) {
+      throw new ProtocolException(contradiction.getMessage());
+    }
+  }
+
+  private static Matrix matrix(byte[] bytes, DataType datatype, int rows, int columns)
+      throws ProtocolException {
+    if (datatype != DataType.FP32 && datatype != DataType.FP64) {
+      throw new ProtocolException("expected values of FP32 or FP64, received " + datatype);
+    }
+    int itemBytes = datatype == DataType.FP32 ? Float.BYTES : Double.BYTES;
+    if (columns < 0 || (long) rows * columns * itemBytes != bytes.length) {
+      throw new ProtocolException(
+          String.format(
+              "%d x %d values of %s cannot have %d bytes", rows, columns, datatype, bytes.length));
+    }
+    return LittleEndian.unpack(bytes, datatype, rows, columns);
+  }
+
+  private static void requireRows(int sent, long received) throws ProtocolException {
+    if (received != sent) {
+      throw new ProtocolException("sent " + sent + " rows, received " + received);
+    }
+  }
+
+  /** Finds an answer that a proxy or server has given to the wrong caller. */
+  private static void requireEcho(String sent, String received) throws ProtocolException {
+    if (!sent.isEmpty() && !sent.equals(received)) {
+      throw new ProtocolException(
+          "sent request id \"" + sent + "\", received \"" + received + "\"");
+    }
+  }
+}

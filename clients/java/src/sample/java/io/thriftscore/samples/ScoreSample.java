@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.thriftscore.samples;
+
+import io.thriftscore.client.Matrix;
+import io.thriftscore.client.ScoreResult;
+import io.thriftscore.client.ThriftscoreClient;
+import io.thriftscore.client.ThriftscoreException;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+
+/** Scores one row from the command line, or the rows of a CSV file, and prints the scores. */
+public final class ScoreSample {
+  private static final String USAGE =
+      """
+      usage: thriftscore-sample HOST:PORT MODEL VALUE...
+             thriftscore-sample HOST:PORT MODEL --rows FILE.csv
+             thriftscore-sample bench --endpoint HOST:PORT --model MODEL --rows FILE.csv [--single N]
+      """;
+
+  private ScoreSample() {}
+
+  public static void main(String[] arguments) {
+    try {
+      run(arguments);
+    } catch (ThriftscoreException | IllegalArgumentException | IOException failure) {
+      System.err.println("error: " + failure.getMessage());
+      System.exit(1);
+    }
+  }
+
+  private static void run(String[] arguments) throws IOException {
+    if (arguments.length > 0 && arguments[0].equals("bench")) {
+      System.out.println(Bench.run(Arrays.copyOfRange(arguments, 1, arguments.length)));
+    } else if (arguments.length > 2) {
+      print(arguments[0], arguments[1], rows(Arrays.copyOfRange(arguments, 2, arguments.length)));
+    } else {
+      throw new IllegalArgumentException("two arguments or more are needed\n" + USAGE);
+    }
+  }
+
+  private static Matrix rows(String[] arguments) throws IOException {
+    if (arguments[0].equals("--rows") && arguments.length == 2) {
+      return CsvRows.read(Path.of(arguments[1]));
+    }
+    return Matrix.of(CsvRows.parse(String.join(",", arguments)));
+  }
+
+  private static void print(String endpoint, String model, Matrix rows) {
+    try (ThriftscoreClient client = ThriftscoreClient.connect(endpoint)) {
+      ScoreResult result = client.score(model, rows);
+      Matrix scores = result.scores();
+      System.out.println("model " + model + " version " + result.modelVersion());
+      for (int row = 0; row < scores.rows(); row++) {
+        StringBuilder line = new StringBuilder("row " + row + ":");
+        for (int column = 0; column < scores.columns(); column++) {
+          line.append(' ').append(scores.get(row, column));
+        }
+        System.out.println(line);
+      }
+    }
+  }
+}
