@@ -49,6 +49,18 @@ def score_cases() -> list[Case]:
             features=TWO_ROWS,
             context={"deadline_ms": 0},
         ),
+        score(
+            "wire_score_deadline_negative",
+            refusal(wrong, "deadline_ms", "-1"),
+            features=TWO_ROWS,
+            context={"deadline_ms": -1},
+        ),
+        score(
+            "wire_score_request_id_too_long",
+            refusal(wrong, "request_id", "128"),
+            features=TWO_ROWS,
+            context={"request_id": "r" * 129},
+        ),
         score("wire_score_features_absent_is_no_rows", scored(LINEAR, [])),
         score(
             "wire_score_one_value_less", refusal(wrong, "linear", "3"), features={"FP32": FLAT[:5]}

@@ -17,6 +17,8 @@ from thriftscore_client.codec import ReplyError
 from thriftscore_client.errors import ErrorCode
 from thriftscore_client.tensors import datatype_name, received_array
 
+_CODES = {code.value: code for code in ErrorCode}
+
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 # ruff: noqa: ANN401  # the generated structs are untyped
@@ -130,8 +132,8 @@ class MethodStatistics:
     """Latency of one method with one outcome; quantiles in nanoseconds."""
 
     method: str
-    code: ErrorCode | None
-    """None = success."""
+    code: ErrorCode | int | None
+    """None = success; a number where the server has a code that this client does not know."""
     count: int
     rows: int
     p50_ns: int
@@ -237,5 +239,5 @@ def _one_model_statistics_from(struct: Any) -> ModelStatistics:
 
 
 def _method_statistics_from(struct: Any) -> MethodStatistics:
-    code = None if struct.code is None else ErrorCode(struct.code)
+    code = _CODES.get(struct.code, struct.code)
     return MethodStatistics(**{**vars(struct), "code": code})
