@@ -201,7 +201,7 @@ func (c *Client) callerError(ctx context.Context, settings *callSettings, err er
 		}
 	}
 	var exception thrift.TApplicationException
-	if errors.As(err, &exception) && exception.TypeId() != thrift.MISSING_RESULT {
+	if errors.As(err, &exception) {
 		return &ServerError{
 			Code:     codeOfApplicationException(exception),
 			Message:  exception.Error(),

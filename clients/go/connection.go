@@ -4,6 +4,7 @@ package thriftscore
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -124,7 +125,7 @@ func (c *connection) decode(ctx context.Context, method string, result thrift.TS
 	}
 	switch kind {
 	case thrift.REPLY:
-		err = result.Read(ctx, c.protocol)
+		err = readResult(ctx, c.protocol, result)
 	case thrift.EXCEPTION:
 		exception = thrift.NewTApplicationException(thrift.UNKNOWN_APPLICATION_EXCEPTION, "")
 		err = exception.Read(ctx, c.protocol)
@@ -138,4 +139,22 @@ func (c *connection) decode(ctx context.Context, method string, result thrift.TS
 		return nil, violation("%d bytes follow the reply to %s in its frame", rest, method)
 	}
 	return exception, nil
+}
+
+// outcome is a generated result struct.
+type outcome interface {
+	IsSetSuccess() bool
+	IsSetError() bool
+}
+
+// readResult reads a result, which must have a value or an error: the generated stub would take the
+// lack of both for false or for an empty list.
+func readResult(ctx context.Context, protocol thrift.TProtocol, result thrift.TStruct) error {
+	if err := result.Read(ctx, protocol); err != nil {
+		return err
+	}
+	if ends, known := result.(outcome); known && !ends.IsSetSuccess() && !ends.IsSetError() {
+		return errors.New("it has neither a result nor an error")
+	}
+	return nil
 }

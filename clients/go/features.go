@@ -5,6 +5,7 @@ package thriftscore
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/thriftscore/thriftscore/clients/go/gen/thriftscoreidl"
 )
@@ -158,14 +159,19 @@ func itemBytes[T Float]() int {
 
 // appendFloats appends values in little-endian order.
 func appendFloats[T Float](data []byte, values []T) []byte {
+	begin, size := len(data), len(values)*itemBytes[T]()
+	data = slices.Grow(data, size)[:begin+size]
+	output := data[begin:]
 	switch values := any(values).(type) {
 	case []float32:
 		for _, value := range values {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(value))
+			binary.LittleEndian.PutUint32(output, math.Float32bits(value))
+			output = output[4:]
 		}
 	case []float64:
 		for _, value := range values {
-			data = binary.LittleEndian.AppendUint64(data, math.Float64bits(value))
+			binary.LittleEndian.PutUint64(output, math.Float64bits(value))
+			output = output[8:]
 		}
 	}
 	return data

@@ -182,8 +182,8 @@ func (s *callSettings) transformed(response *thriftscoreidl.NormalizeResponse, r
 // rows of the request.
 func (r *Result) decode(data []byte, rows int) (*Result, error) {
 	if r.Rows != rows || r.Columns < 0 || (r.Datatype != FP32 && r.Datatype != FP64) {
-		return nil, violation("expected FP32 or FP64 of %d rows, received %s of %d rows x %d columns",
-			rows, r.Datatype, r.Rows, r.Columns)
+		return nil, violation("expected %d rows of FP32 or FP64, received %d x %d of %s",
+			rows, r.Rows, r.Columns, r.Datatype)
 	}
 	size := 8
 	if r.Datatype == FP32 {
@@ -205,13 +205,14 @@ func decodeFloats(data []byte, size, count int) []float64 {
 	values := make([]float64, count)
 	if size == 4 {
 		for index := range values {
-			bits := binary.LittleEndian.Uint32(data[4*index:])
-			values[index] = float64(math.Float32frombits(bits))
+			values[index] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data)))
+			data = data[4:]
 		}
 		return values
 	}
 	for index := range values {
-		values[index] = math.Float64frombits(binary.LittleEndian.Uint64(data[8*index:]))
+		values[index] = math.Float64frombits(binary.LittleEndian.Uint64(data))
+		data = data[8:]
 	}
 	return values
 }

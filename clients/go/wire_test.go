@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package thriftscore
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+
+	"github.com/apache/thrift/lib/go/thrift"
+
+	idl "github.com/thriftscore/thriftscore/clients/go/gen/thriftscoreidl"
+)
+
+// replyTo is the framed reply to the first score call of a connection.
+func replyTo(t testing.TB, response *idl.ScoreResponse) []byte {
+	t.Helper()
+	buffer := thrift.NewTMemoryBuffer()
+	protocol := thrift.NewTBinaryProtocolConf(buffer, nil)
+	ctx := context.Background()
+	result := idl.ScoringServiceScoreResult{Success: response}
+	err := errors.Join(protocol.WriteMessageBegin(ctx, "score", thrift.REPLY, 1),
+		result.Write(ctx, protocol))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frame(buffer.Bytes())
+}
+
+// FuzzReply gives the client any bytes for a reply: it may succeed, or fail with its own errors.
+func FuzzReply(f *testing.F) {
+	response := &idl.ScoreResponse{Scores: make([]byte, 8), Rows: 2, Columns: 1, Datatype: FP32}
+	whole := replyTo(f, response)
+	for _, seed := range [][]byte{whole, whole[:len(whole)/2], {}, []byte("HTTP/1.1 400\r\n")} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, received []byte) {
+		connection := newConnection(&replayed{data: received}, Options{FrameBytesMax: 1 << 20})
+		response, err := idl.NewScoringServiceClient(connection).Score(
+			context.Background(), &idl.ScoreRequest{})
+		if err != nil {
+			var failed *callError
+			var exception thrift.TApplicationException
+			var declared *idl.ScoringError
+			if !errors.As(err, &failed) && !errors.As(err, &exception) &&
+				!errors.As(err, &declared) {
+				t.Errorf("received %T: %v", err, err)
+			}
+			return
+		}
+		settings := &callSettings{context: &idl.RequestContext{}}
+		result, err := settings.scores(response, int(response.Rows))
+		if err == nil && len(result.Values) != result.Rows*result.Columns {
+			t.Errorf("%d values in %d x %d", len(result.Values), result.Rows, result.Columns)
+		}
+	})
+}
+
+// replayed is a connection that gives the same bytes again after each request, and then ends.
+type replayed struct {
+	net.Conn
+	data, unread []byte
+}
+
+func (r *replayed) Write(request []byte) (int, error) {
+	r.unread = r.data
+	return len(request), nil
+}
+
+func (r *replayed) Read(buffer []byte) (int, error) {
+	if len(r.unread) == 0 {
+		return 0, net.ErrClosed
+	}
+	count := copy(buffer, r.unread)
+	r.unread = r.unread[count:]
+	return count, nil
+}
+
+// shapes of the benchmarks, in rows; every row has 30 columns.
+var benchmarkRows = []struct {
+	name string
+	rows int
+}{{"1x30", 1}, {"1000x30", 1000}}
+
+func benchmarkFeatures(rows int) Rows[float32] {
+	features := make(Rows[float32], rows)
+	for index := range features {
+		features[index] = make([]float32, 30)
+		features[index][0] = float32(index)
+	}
+	return features
+}
+
+func BenchmarkEncodeRows(b *testing.B) {
+	for _, shape := range benchmarkRows {
+		b.Run(shape.name, func(b *testing.B) {
+			features := benchmarkFeatures(shape.rows)
+			b.SetBytes(int64(shape.rows) * 30 * 4)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := features.encode(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRoundTrip is all that a call does but I/O: encode the request, decode the reply.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, shape := range benchmarkRows {
+		b.Run(shape.name, func(b *testing.B) {
+			features := benchmarkFeatures(shape.rows)
+			encoded, err := features.encode()
+			if err != nil {
+				b.Fatal(err)
+			}
+			response := &idl.ScoreResponse{Datatype: FP32, Rows: int64(shape.rows), Columns: 1}
+			response.Scores = make([]byte, 4*shape.rows)
+			connection := newConnection(&replayed{data: replyTo(b, response)},
+				Options{FrameBytesMax: defaultFrameBytesMax})
+			settings := &callSettings{context: &idl.RequestContext{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				connection.sequence = 0
+				reply, err := idl.NewScoringServiceClient(connection).Score(context.Background(),
+					&idl.ScoreRequest{ModelName: "m", Features: encoded.data, Datatype: FP32})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := settings.scores(reply, shape.rows); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCall is a whole call over TCP to a server in this process.
+func BenchmarkCall(b *testing.B) {
+	server := newScriptedServer(b, &echo{})
+	client := newClient(b, server.endpoint(), Options{Timeout: schedulingSlack})
+	features := benchmarkFeatures(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Score(context.Background(), "m", features); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
