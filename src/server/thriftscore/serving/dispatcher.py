@@ -15,19 +15,19 @@ from threading import Lock, Thread
 from types import ModuleType
 from typing import Any
 
-import structlog
 from thrift.protocol.TProtocol import TProtocolException
 from thrift.Thrift import TApplicationException, TMessageType
 from thrift.transport.TTransport import TMemoryBuffer
 
 from thriftscore.errors import InvalidArgument, Overloaded, ThriftscoreError
 from thriftscore.serving.calls import Call, enter_call
+from thriftscore.serving.logs import get_logger
 from thriftscore.serving.message_check import MessageCheck, MessageLimits
 from thriftscore.serving.replies import encode_exception, encode_result, open_protocol
 from thriftscore.serving.thrift_errors import to_thrift
 from thriftscore.serving.wire_reader import Encoding, Header, MessageError
 
-_log = structlog.get_logger("thriftscore.serving")
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,13 @@ from functools import partial
 from selectors import EVENT_READ, DefaultSelector
 from threading import Lock, Thread
 
-import structlog
-
 from thriftscore.serving.connection import Connection, ConnectionLimits, Slot
 from thriftscore.serving.dispatcher import Dispatcher, Ticket
 from thriftscore.serving.framing import CloseReason
+from thriftscore.serving.logs import get_logger
 from thriftscore.serving.wire_reader import Encoding
 
-_log = structlog.get_logger("thriftscore.serving")
+_log = get_logger()
 
 _SCRATCH_BYTES = 262_144
 _ACCEPTS_IN_A_TURN = 64

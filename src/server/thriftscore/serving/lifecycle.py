@@ -15,8 +15,6 @@ from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 
-import structlog
-
 from thriftscore import _native
 from thriftscore._generated import ModelRepositoryService, ScoringService
 from thriftscore.config import ServerConfig
@@ -26,7 +24,7 @@ from thriftscore.serving.connection import ConnectionLimits
 from thriftscore.serving.dispatcher import Dispatcher, DispatchLimits
 from thriftscore.serving.framed_server import FramedServer
 from thriftscore.serving.listeners import address, derive_connections_max, listen_tcp, listen_unix
-from thriftscore.serving.logs import configure_logs
+from thriftscore.serving.logs import configure_logs, get_logger
 from thriftscore.serving.message_check import MessageLimits
 from thriftscore.serving.repository_handler import RepositoryHandler
 from thriftscore.serving.scoring_handler import HandlerLimits, ScoringHandler
@@ -39,7 +37,7 @@ _STOP_TIMEOUT_S = 2.0
 _WATCH_INTERVAL_S = 0.5
 _DRAIN_POLL_S = 0.05
 
-_log = structlog.get_logger("thriftscore.serving")
+_log = get_logger()
 
 
 class Server:

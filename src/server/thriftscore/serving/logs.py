@@ -11,18 +11,22 @@ import logging
 import os
 import sys
 from collections import deque
+from io import TextIOBase
 from threading import Condition, Thread
 
 import structlog
+
+LOGGER_NAME = "thriftscore"
 
 _LINES_MAX = 10_000
 _FLUSH_TIMEOUT_S = 1.0
 
 
-class LogWriter:
-    """A text stream for structlog whose `write` never blocks. Thread-safe."""
+class LogWriter(TextIOBase):
+    """A text stream whose `write` never blocks. Thread-safe."""
 
     def __init__(self, descriptor: int) -> None:
+        super().__init__()
         self._descriptor = descriptor
         self._lines: deque[str] = deque()
         self._changed = Condition()
@@ -71,25 +75,50 @@ class LogWriter:
             return  # the reader of the log is gone; there is nobody to tell
 
 
-def configure_logs(log_format: str, level: str) -> LogWriter:
-    """Sends the process's structured log to standard error, as JSON or for a terminal."""
-    console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-    writer = LogWriter(sys.stderr.fileno())
-    renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-        if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    structlog.configure(
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """The log of the server: the standard logger "thriftscore", with structured events.
+
+    A program that embeds a server decides by the means of `logging` what becomes of it.
+    """
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(LOGGER_NAME),
+        wrapper_class=structlog.stdlib.BoundLogger,
         processors=[
-            structlog.processors.add_log_level,
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *renderer,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        logger_factory=structlog.WriteLoggerFactory(writer),  # type: ignore[arg-type]
-        cache_logger_on_first_use=False,
     )
+    return logger
+
+
+def configure_logs(log_format: str, level: str) -> LogWriter:
+    """Sends the log of this process to standard error, as JSON or for a terminal."""
+    terminal = sys.stderr.isatty()
+    console = log_format == "console" or (log_format == "auto" and terminal)
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(
+            colors=terminal, exception_formatter=structlog.dev.plain_traceback
+        )
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    writer = LogWriter(sys.stderr.fileno())
+    handler = logging.StreamHandler(writer)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)  # of libraries
+    logging.getLogger(LOGGER_NAME).setLevel(level.upper())
     return writer

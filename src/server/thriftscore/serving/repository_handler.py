@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import structlog
-
 from thriftscore._generated import ModelRepositoryService
 from thriftscore._generated.ttypes import (
     LabelRequest,
@@ -20,9 +18,10 @@ from thriftscore.errors import InvalidArgument
 from thriftscore.repository import Registry
 from thriftscore.repository import VersionStatus as RegistryStatus
 from thriftscore.serving.calls import current_call
+from thriftscore.serving.logs import get_logger
 from thriftscore.serving.thrift_errors import takes_request
 
-_log = structlog.get_logger("thriftscore.serving")
+_log = get_logger()
 
 
 class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]

@@ -273,7 +273,8 @@ def _datatype(served: ServedModel) -> str:
 
 
 def _rows(served: ServedModel, scores: bytes) -> int:
-    return len(scores) // (served.model.outputs * ITEM_BYTES[_datatype(served)])
+    outputs: int = served.model.outputs
+    return len(scores) // (outputs * ITEM_BYTES[_datatype(served)])
 
 
 def _row_by_name(served: ServedModel, features: dict[str, float] | None) -> list[float]:

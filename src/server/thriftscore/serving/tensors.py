@@ -14,7 +14,7 @@ from thriftscore._generated.ttypes import DataType, Tensor
 from thriftscore.errors import InvalidArgument
 
 ITEM_BYTES = {"FP32": 4, "FP64": 8}
-DTYPES = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
 INPUT_NAME = "features"
 OUTPUT_NAME = "scores"
 

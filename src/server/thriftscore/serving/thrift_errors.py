@@ -7,15 +7,14 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-import structlog
-
 from thriftscore._generated.ttypes import ScoringError
 from thriftscore.errors import ErrorCode, InvalidArgument, ThriftscoreError
 from thriftscore.serving.calls import current_call
+from thriftscore.serving.logs import get_logger
 
 Result = TypeVar("Result")
 
-_log = structlog.get_logger("thriftscore.serving")
+_log = get_logger()
 
 
 def to_thrift(error: ThriftscoreError) -> ScoringError:
