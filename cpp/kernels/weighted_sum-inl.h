@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dot products of every row with every weight vector: a small matrix product whose weights stay
-// as they are, so the vectors run along the columns and each sum is folded once at its end.
+// Weighted sums of rows: a matrix product with the weights' transpose, in blocks that fit the
+// caches, by whichever tiles suit the shape.
 // Compiled once per target: the guard is flipped by foreach_target.h.
 #if defined(THRIFTSCORE_KERNELS_WEIGHTED_SUM_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef THRIFTSCORE_KERNELS_WEIGHTED_SUM_INL_H_
@@ -14,200 +14,13 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "kernels/dot_tile-inl.h"
 #include "kernels/kernels.h"
-#include "kernels/lanes-inl.h"
+#include "kernels/packed_tile-inl.h"
+#include "kernels/panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace thriftscore::kernels::HWY_NAMESPACE {
-
-// Rows and columns are taken in blocks, so that a block of weights stays in the first-level cache
-// while a block of rows, in the second level, passes it.
-constexpr std::size_t kRowBlock = 48;
-constexpr std::size_t kOutputBlock = 4;
-template <typename T>
-constexpr std::size_t kColumnBlock = 4096 / sizeof(T);
-
-// Accumulators are what hides the latency of a multiply-add (eight or more) and what must fit in
-// 16 registers beside the rows and a weight.
-template <std::size_t kOutputs>
-constexpr std::size_t kTileRows = kOutputs == 1   ? 8
-                                  : kOutputs == 2 ? 4
-                                                  : 3;
-
-// A block of columns of a few outputs.
-template <typename T>
-struct Panel {
-  const T* weights;
-  std::size_t weights_stride;
-  const T* mean;     // used by centred tiles only
-  const T* initial;  // what the sums start from: the bias, or y itself after the first block
-  std::size_t initial_stride;
-  std::size_t columns;
-  std::size_t x_stride;
-  std::size_t y_stride;
-};
-
-// The sums of four float vectors, or two double vectors, in one 128-bit block.
-template <class D, class V>
-HWY_INLINE V transpose_add(D d, V a, V b) {
-  return hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b));
-}
-
-template <class V>
-HWY_INLINE V sum_within_blocks(hn::ScalableTag<double> d, const V* v) {
-  return transpose_add(d, v[0], v[1]);
-}
-
-template <class V>
-HWY_INLINE V sum_within_blocks(hn::ScalableTag<float> d, const V* v) {
-  constexpr hn::RepartitionToWide<decltype(d)> pairs;
-  const auto first = hn::BitCast(pairs, transpose_add(d, v[0], v[1]));
-  const auto second = hn::BitCast(pairs, transpose_add(d, v[2], v[3]));
-  return hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, first, second)),
-                 hn::BitCast(d, hn::InterleaveUpper(pairs, first, second)));
-}
-
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE auto add_blocks(D d, V v) {
-  if constexpr (hn::MaxLanes(d) * sizeof(hn::TFromD<D>) > 16) {
-    constexpr hn::Half<D> half;
-    return add_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-  } else {
-    return v;
-  }
-}
-
-template <typename T, bool kCentred, std::size_t kRows, std::size_t kOutputs>
-class Tile {
- public:
-  HWY_INLINE Tile() {
-    for (auto& sums : sums_) {
-      for (V& sum : sums) sum = hn::Zero(d_);
-    }
-  }
-
-  HWY_INLINE void accumulate(const Panel<T>& panel, const T* x) {
-    std::size_t c = 0;
-    for (; c + kUnroll * kLanes <= panel.columns; c += kUnroll * kLanes) {
-      for (std::size_t u = 0; u < kUnroll; ++u) step(panel, x, c + u * kLanes, kLanes, sums_[u]);
-    }
-    for (; c + kLanes <= panel.columns; c += kLanes) step(panel, x, c, kLanes, sums_[0]);
-    if (c < panel.columns) step(panel, x, c, panel.columns - c, sums_[0]);
-    for (std::size_t u = 1; u < kUnroll; ++u) {
-      for (std::size_t i = 0; i < kRows * kOutputs; ++i) {
-        sums_[0][i] = hn::Add(sums_[0][i], sums_[u][i]);
-      }
-    }
-  }
-
-  HWY_INLINE void store(const Panel<T>& panel, T* y) const {
-    if constexpr (kOutputs % kGroup == 0) {
-      for (std::size_t i = 0; i < kRows * kOutputs; i += kGroup) {
-        const std::size_t row = i / kOutputs;
-        const T* initial = panel.initial + row * panel.initial_stride + i % kOutputs;
-        const auto sums = hn::Add(hn::LoadU(group_, initial), group_sums(i));
-        hn::StoreU(sums, group_, y + row * panel.y_stride + i % kOutputs);
-      }
-    } else {
-      HWY_ALIGN T sums[kPadded];
-      for (std::size_t i = 0; i < kPadded; i += kGroup) hn::Store(group_sums(i), group_, sums + i);
-      for (std::size_t i = 0; i < kRows * kOutputs; ++i) {
-        const std::size_t row = i / kOutputs;
-        const T initial = load_value(panel.initial, row * panel.initial_stride + i % kOutputs);
-        store_value(initial + sums[i], y, row * panel.y_stride + i % kOutputs);
-      }
-    }
-  }
-
- private:
-  using D = hn::ScalableTag<T>;
-  using V = hn::Vec<D>;
-  static constexpr D d_{};
-  static constexpr hn::CappedTag<T, 16 / sizeof(T)> group_{};
-  static constexpr std::size_t kLanes = hn::MaxLanes(d_);
-  static constexpr std::size_t kGroup = 16 / sizeof(T);
-  static constexpr std::size_t kPadded = (kRows * kOutputs + kGroup - 1) / kGroup * kGroup;
-  static constexpr std::size_t kUnroll = kRows * kOutputs == 1 ? 4 : kRows * kOutputs <= 4 ? 2 : 1;
-
-  HWY_INLINE void step(const Panel<T>& panel, const T* x, std::size_t c, std::size_t count,
-                       V* sums) const {
-    V rows[kRows];
-    for (std::size_t r = 0; r < kRows; ++r) {
-      rows[r] = load_lanes(d_, x + r * panel.x_stride + c, count);
-    }
-    if constexpr (kCentred) {
-      const V mean = load_lanes(d_, panel.mean + c, count);
-      for (std::size_t r = 0; r < kRows; ++r) rows[r] = hn::Sub(rows[r], mean);
-    }
-    for (std::size_t o = 0; o < kOutputs; ++o) {
-      const V weights = load_lanes(d_, panel.weights + o * panel.weights_stride + c, count);
-      for (std::size_t r = 0; r < kRows; ++r) {
-        sums[r * kOutputs + o] = hn::MulAdd(rows[r], weights, sums[r * kOutputs + o]);
-      }
-    }
-  }
-
-  HWY_INLINE auto group_sums(std::size_t first) const {
-    return add_blocks(d_, sum_within_blocks(d_, sums_[0] + first));
-  }
-
-  V sums_[kUnroll][kPadded];
-};
-
-template <bool kCentred, std::size_t kOutputs, std::size_t kRows = kTileRows<kOutputs>, typename T>
-HWY_INLINE void sum_rows(const Panel<T>& start, const T* x, std::size_t rows, T* y) {
-  Panel<T> panel = start;
-  for (; rows >= kRows; rows -= kRows) {
-    Tile<T, kCentred, kRows, kOutputs> tile;
-    tile.accumulate(panel, x);
-    tile.store(panel, y);
-    x += kRows * panel.x_stride;
-    y += kRows * panel.y_stride;
-    panel.initial += kRows * panel.initial_stride;
-  }
-  if constexpr (kRows > 1) {
-    if (rows > 0) sum_rows<kCentred, kOutputs, kRows / 2>(panel, x, rows, y);
-  }
-}
-
-template <bool kCentred, typename T>
-HWY_INLINE void sum_panel(const Panel<T>& panel, std::size_t outputs, const T* x, std::size_t rows,
-                          T* y) {
-  switch (outputs) {
-    case 1:
-      return sum_rows<kCentred, 1>(panel, x, rows, y);
-    case 2:
-      return sum_rows<kCentred, 2>(panel, x, rows, y);
-    case 3:
-      return sum_rows<kCentred, 3>(panel, x, rows, y);
-    default:
-      return sum_rows<kCentred, kOutputBlock>(panel, x, rows, y);
-  }
-}
-
-// weights / scale for the panel's columns, so that a centred tile has no division. Once per block
-// of rows.
-template <typename T>
-class ScaledWeights {
- public:
-  void use_in(Panel<T>& panel, std::size_t outputs, const T* scale) {
-    for (std::size_t c = 0; c < panel.columns; c += kLanes) {
-      const std::size_t n = std::min(kLanes, panel.columns - c);
-      const auto divisor = load_lanes(d_, scale + c, n);
-      for (std::size_t o = 0; o < outputs; ++o) {
-        const auto weights = load_lanes(d_, panel.weights + o * panel.weights_stride + c, n);
-        hn::Store(hn::Div(weights, divisor), d_, scaled_ + o * kColumnBlock<T> + c);
-      }
-    }
-    panel.weights = scaled_;
-    panel.weights_stride = kColumnBlock<T>;
-  }
-
- private:
-  static constexpr hn::ScalableTag<T> d_{};
-  static constexpr std::size_t kLanes = hn::MaxLanes(d_);
-  HWY_ALIGN T scaled_[kOutputBlock * kColumnBlock<T>];
-};
 
 // Some rows and outputs of a sum.
 template <typename T>
@@ -220,59 +33,61 @@ struct Block {
 };
 
 // Every block of columns after the first adds to what the one before left in y.
-template <bool kCentred, typename T>
+template <class Products, bool kCentred, typename T>
 HWY_INLINE void sum_block(const Normalizer<T>& normalizer, const WeightedSum<T>& sum,
                           const Block<T>& block) {
-  const T* initial = sum.bias + block.first_output;
-  std::size_t initial_stride = 0;
-  for (std::size_t c = 0; c < sum.columns; c += kColumnBlock<T>) {
-    Panel<T> panel = {
+  for (std::size_t c = 0; c < sum.columns; c += Products::kColumnBlock) {
+    const Panel<T> panel = {
         .weights = sum.weights + block.first_output * sum.columns + c,
         .weights_stride = sum.columns,
-        .mean = nullptr,
-        .initial = initial,
-        .initial_stride = initial_stride,
-        .columns = std::min(kColumnBlock<T>, sum.columns - c),
+        .mean = kCentred ? normalizer.mean + c : nullptr,
+        .scale = kCentred ? normalizer.scale + c : nullptr,
+        .initial = c == 0 ? sum.bias + block.first_output : block.y,
+        .initial_stride = c == 0 ? 0 : sum.outputs,
+        .columns = std::min(Products::kColumnBlock, sum.columns - c),
+        .outputs = block.outputs,
         .x_stride = sum.columns,
         .y_stride = sum.outputs,
     };
-    if constexpr (kCentred) {
-      panel.mean = normalizer.mean + c;
-      ScaledWeights<T> scaled;
-      scaled.use_in(panel, block.outputs, normalizer.scale + c);
-      sum_panel<kCentred>(panel, block.outputs, block.x + c, block.rows, block.y);
-    } else {
-      sum_panel<kCentred>(panel, block.outputs, block.x + c, block.rows, block.y);
+    Products::template run<kCentred>(panel, block.x + c, block.rows, block.y);
+  }
+}
+
+template <class Products, bool kCentred, typename T>
+HWY_INLINE void sum_blocks(const Normalizer<T>& normalizer, const WeightedSum<T>& sum, const T* x,
+                           std::size_t rows, T* y) {
+  for (std::size_t r = 0; r < rows; r += Products::kRowBlock) {
+    for (std::size_t o = 0; o < sum.outputs; o += Products::kOutputBlock) {
+      sum_block<Products, kCentred, T>(
+          normalizer, sum,
+          {.x = x + r * sum.columns,
+           .y = y + r * sum.outputs + o,
+           .rows = std::min(Products::kRowBlock, rows - r),
+           .first_output = o,
+           .outputs = std::min(Products::kOutputBlock, sum.outputs - o)});
     }
-    initial = block.y;
-    initial_stride = sum.outputs;
   }
 }
 
 template <bool kCentred, typename T>
-HWY_INLINE void sum_blocks(const Normalizer<T>& normalizer, const WeightedSum<T>& sum, const T* x,
-                           std::size_t rows, T* y) {
-  for (std::size_t r = 0; r < rows; r += kRowBlock) {
-    for (std::size_t o = 0; o < sum.outputs; o += kOutputBlock) {
-      sum_block<kCentred>(normalizer, sum,
-                          {.x = x + r * sum.columns,
-                           .y = y + r * sum.outputs + o,
-                           .rows = std::min(kRowBlock, rows - r),
-                           .first_output = o,
-                           .outputs = std::min(kOutputBlock, sum.outputs - o)});
-    }
+HWY_INLINE void sum_any(const Normalizer<T>& normalizer, const WeightedSum<T>& sum, const T* x,
+                        std::size_t rows, T* y) {
+  if (PackedProducts<T>::is_better(sum.columns, sum.outputs, rows)) {
+    sum_blocks<PackedProducts<T>, kCentred>(normalizer, sum, x, rows, y);
+  } else {
+    sum_blocks<DotProducts<T>, kCentred>(normalizer, sum, x, rows, y);
   }
 }
 
 template <typename T>
 void weighted_sum(const WeightedSum<T>& sum, const T* x, std::size_t rows, T* y) noexcept {
-  sum_blocks<false>({}, sum, x, rows, y);
+  sum_any<false>({}, sum, x, rows, y);
 }
 
 template <typename T>
 void normalized_weighted_sum(const Normalizer<T>& normalizer, const WeightedSum<T>& sum, const T* x,
                              std::size_t rows, T* y) noexcept {
-  sum_blocks<true>(normalizer, sum, x, rows, y);
+  sum_any<true>(normalizer, sum, x, rows, y);
 }
 
 }  // namespace thriftscore::kernels::HWY_NAMESPACE
