@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
+from thriftscore import _native
 from thriftscore.cli.output import print_error
 from thriftscore.errors import ConfigurationError, InvalidArgument, ModelRefused, ThriftscoreError
 
@@ -77,12 +78,8 @@ def _no_options() -> None:
 
 def _check_simd_target() -> None:
     """Refuse a THRIFTSCORE_SIMD that names no instruction set of this machine."""
-    if wanted := os.environ.get("THRIFTSCORE_SIMD"):
-        native = importlib.import_module("thriftscore._native")  # other runs may not need it
-        if wanted not in (allowed := native.simd_targets()):
-            raise ConfigurationError(
-                f"THRIFTSCORE_SIMD is {wanted!a}, expected one of {', '.join(allowed)}"
-            )
+    if problem := _native.simd_error():
+        raise ConfigurationError(problem)
 
 
 def _report(error: Exception) -> int:

@@ -80,7 +80,7 @@ def _print_report(place: dict[str, Any], imported: ImportedModel) -> None:
         "model": f"{model.task}, {model.columns} features{classes}, {model.precision}",
         "compared with": f"{report.reference} on {report.rows:,} rows",
         "largest |difference|": f"{report.max_absolute_difference:.3g}",
-        "relative to max(1, |score|)": (
+        "relative to the score": (
             f"{report.max_relative_difference:.3g}"
             f" (at most {imported.version.tolerance:g} is accepted)"
         ),

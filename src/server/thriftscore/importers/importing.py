@@ -10,7 +10,6 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from thriftscore.model import Model
 
 from thriftscore.errors import InvalidArgument, ModelRefused
 from thriftscore.importers.linear_model import (
@@ -26,6 +25,7 @@ from thriftscore.importers.onnx_reference import reference_scores
 from thriftscore.importers.pickle_source import unpickle
 from thriftscore.importers.sample import Sample, check_sample, read_sample, seeded_rows
 from thriftscore.importers.source_format import SourceFormat, importable_format
+from thriftscore.model import Model
 from thriftscore.repository import Golden, ImportReport, NewVersion, Source
 from thriftscore.repository.files import read_file
 from thriftscore.repository.golden import differences
@@ -171,7 +171,7 @@ def _finish(
     if report.max_relative_difference > tolerance:
         raise ModelRefused(
             f"the native model differs from its source by {report.max_relative_difference:.3g},"
-            f" expected at most {tolerance:g} of max(1, |score|)"
+            f" expected at most {tolerance:g} of the score"
             + ("; --precision fp64 is more exact" if options.precision == "fp32" else "")
         )
     version = NewVersion(data, original.golden, tolerance, original.source, report)

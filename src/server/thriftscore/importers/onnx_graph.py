@@ -28,11 +28,10 @@ class OnnxModel:
 
     linear: LinearModel
     input_name: str
-    output_name: str
+    scores_name: str
+    """The tensor of the scores; where the output is a ZipMap of it, the tensor before."""
     precision: Precision
     """The type of the graph's input, and so what it computes in."""
-    class_labels: ClassLabels
-    """The classes as the graph has them, in the order of the score columns."""
 
 
 def read_onnx(data: bytes) -> OnnxModel:
@@ -51,9 +50,8 @@ def read_onnx(data: bytes) -> OnnxModel:
     return OnnxModel(
         linear=_linear_model(rows, classes, columns),
         input_name=name,
-        output_name=output_name,
+        scores_name=_before_zip_map(graph, output_name),
         precision=precision,
-        class_labels=classes,
     )
 
 
@@ -123,6 +121,12 @@ def _scores(graph: onnx.GraphProto, values: dict[str, Value]) -> tuple[str, Rows
         names = ", ".join(name for name, _ in outputs) or "none"
         raise ModelRefused(f"expected one output of scores beside the label, received {names}")
     return scores[0]
+
+
+def _before_zip_map(graph: onnx.GraphProto, output: str) -> str:
+    makers = {name: node for node in graph.node for name in node.output}
+    maker = makers.get(output)
+    return maker.input[0] if maker is not None and maker.op_type == "ZipMap" else output
 
 
 def _linear_model(rows: Rows, classes: ClassLabels, features: int) -> LinearModel:

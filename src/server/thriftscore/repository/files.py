@@ -111,11 +111,13 @@ class Directory:
             if self._kind(name) == "a regular file":
                 reason = f"cannot be read: {_why(error)}"
             raise ModelRefused(f"'{path}' {reason}") from error
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
+        try:
             found = os.fstat(descriptor)
             if stat.S_ISREG(found.st_mode) and found.st_nlink != 1:
                 raise ModelRefused(f"'{path}' has {found.st_nlink} hard links, expected 1")
-            return _read_checked(file.fileno(), path, bytes_max)
+            return _read_checked(descriptor, path, bytes_max)
+        finally:
+            os.close(descriptor)
 
     def write(self, name: str, data: bytes) -> None:
         """Write the new file `name` and wait until it is on disk. Raises OSError."""
@@ -157,8 +159,10 @@ def read_file(path: Path, bytes_max: int) -> bytes:
     than `bytes_max` bytes, or cannot be read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        return _read_checked(file.fileno(), path, bytes_max)
+    try:
+        return _read_checked(descriptor, path, bytes_max)
+    finally:
+        os.close(descriptor)
 
 
 def _read_checked(descriptor: int, path: Path, bytes_max: int) -> bytes:

@@ -61,7 +61,11 @@ class Differences:
 
     max_absolute: float
     max_relative: float
-    """Largest |a - b| / max(1, |b|), b being the golden score."""
+    """Largest |a - b| / max(1, |b|, m): b is the golden score, m the median |b| of its column.
+
+    The median is there for regressions: where large terms cancel to a small score, the error is
+    that of the terms.
+    """
 
 
 def differences(scores: NDArray[np.floating], golden: NDArray[np.float64]) -> Differences:
@@ -72,7 +76,8 @@ def differences(scores: NDArray[np.floating], golden: NDArray[np.float64]) -> Di
         )
     with np.errstate(invalid="ignore", over="ignore"):
         absolute = np.abs(scores.astype(np.float64) - golden)
-        relative = absolute / np.maximum(1.0, np.abs(golden))
+        typical = np.maximum(1.0, np.median(np.nan_to_num(np.abs(golden)), axis=0))
+        relative = absolute / np.maximum(typical, np.abs(golden))
     same = (scores == golden) | (np.isnan(scores) & np.isnan(golden))
     return Differences(_largest(absolute, same), _largest(relative, same))
 

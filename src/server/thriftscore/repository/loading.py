@@ -7,9 +7,9 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from thriftscore.model import Model
 
 from thriftscore.errors import ModelNotFound, ModelRefused
+from thriftscore.model import Model
 from thriftscore.repository.files import Directory
 from thriftscore.repository.golden import Golden, differences
 from thriftscore.repository.manifest import (

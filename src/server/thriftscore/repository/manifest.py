@@ -31,7 +31,7 @@ class FileDigest(_Record):
     """Length and SHA-256 (lower-case hexadecimal) of one file of a version."""
 
     bytes: Annotated[int, Field(ge=1, le=MODEL_BYTES_MAX)]
-    sha256: Annotated[str, Field(pattern=r"\A[0-9a-f]{64}\Z")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ImportReport(_Record):
@@ -40,7 +40,7 @@ class ImportReport(_Record):
     rows: Annotated[int, Field(ge=1)]
     max_absolute_difference: FiniteDifference
     max_relative_difference: FiniteDifference
-    """Largest |native - source| / max(1, |source|)."""
+    """Largest |native - source| / max(1, |source|, median |source|)."""
     label_disagreements: Annotated[int, Field(ge=0)] | None = None
     """Rows where the most probable class differs; None for regression."""
     reference: str = ""
@@ -66,7 +66,7 @@ class Manifest(_Record):
     files: dict[Literal["model.safetensors", "golden.safetensors"], FileDigest]
     source: Source = Source()
     tolerance: Annotated[float, Field(gt=0, le=1e-2)] = 1e-5
-    """Bound of |native - golden| / max(1, |golden|) when the golden rows are replayed."""
+    """Bound of the relative difference, as in the report, when the golden rows are replayed."""
     report: ImportReport | None = None
     created_at: datetime
 

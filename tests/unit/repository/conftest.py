@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small models to publish, with golden rows by NumPy."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from thriftscore.importers.linear_model import Dense, LinearModel, Scale, encode
+from thriftscore.repository import Golden, NewVersion
+
+
+def regression(bias: float) -> NewVersion:
+    """bias + 2·(x0 - 1) / 4 - 3·x1, in double."""
+    model = LinearModel(
+        features=("x0", "x1"),
+        task="regression",
+        normalizer=Scale(np.array([1.0, 0.0]), np.array([4.0, 1.0])),
+        dense=Dense(np.array([[2.0, -3.0]]), np.array([bias])),
+        link="identity",
+    )
+    rows = np.array([[0.0, 0.0], [1.0, 2.0], [-3.0, 0.5]])
+    scores = bias + 2.0 * (rows[:, :1] - 1.0) / 4.0 - 3.0 * rows[:, 1:]
+    return NewVersion(encode(model, "fp64", "refuse"), Golden(rows, scores), tolerance=1e-10)
+
+
+@pytest.fixture
+def new_version() -> Callable[[float], NewVersion]:
+    """Makes a regression whose answer to (1, 0) is the bias it is given."""
+    return regression
