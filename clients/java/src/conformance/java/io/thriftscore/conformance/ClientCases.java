@@ -46,7 +46,7 @@ final class ClientCases {
       case "denormalize" ->
           normalized(client.denormalize(model, matrix(arguments, "values"), options));
       case "infer" ->
-          inferred(client.infer(model, inputs(arguments), names(arguments), options));
+          inferred(client.infer(model, inputs(arguments, model), names(arguments), options));
       case "score_values" ->
           Answers.plain(
               Numbers.list(client.scoreValues(model, Numbers.doubles(arguments.get("values")))));
@@ -85,14 +85,20 @@ final class ClientCases {
         : SparseRows.of(indptr, indices, Numbers.doubles(values));
   }
 
-  private static List<Tensor> inputs(JsonNode arguments) {
+  private List<Tensor> inputs(JsonNode arguments, String model) {
     List<Tensor> inputs = new ArrayList<>();
     for (JsonNode input : arguments.get("inputs")) {
-      String datatype = input.get("datatype").textValue();
-      Matrix rows = Numbers.matrix(input.get("rows"), datatype);
-      inputs.add(Tensor.of(input.get("name").textValue(), rows));
+      Matrix rows = Numbers.matrix(input.get("rows"), input.get("datatype").textValue());
+      Tensor tensor = Tensor.of(input.get("name").textValue(), rows);
+      inputs.add(rows.rows() == 0 ? ofModelsWidth(tensor, model) : tensor);
     }
     return inputs;
+  }
+
+  /** Rows that are none do not say how wide they are, as a tensor's shape must. */
+  private Tensor ofModelsWidth(Tensor empty, String model) {
+    long width = client.modelMetadata(model, "").getFeature_names().size();
+    return new Tensor(empty.name(), empty.datatype(), new long[] {0, width}, empty.data());
   }
 
   private static List<String> names(JsonNode arguments) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.thriftscore.client;
 
+import io.thriftscore.idl.ErrorCode;
 import io.thriftscore.idl.ScoringError;
 import java.io.IOException;
 import java.net.ProtocolException;
@@ -61,13 +62,13 @@ final class Session implements AutoCloseable {
       requireConnection(site, deadline);
       boolean reusable = false;
       try {
-        ScoringError error = exchange(call, reply, deadline);
-        R result = error == null ? reader.read(reply) : null;
+        exchange(call, reply, deadline);
+        R result = reader.read(reply);
         reusable = true;
-        if (error != null) {
-          throw ServerException.of(site, error);
-        }
         return result;
+      } catch (ScoringError error) {
+        reusable = true;
+        throw ServerException.of(site, error);
       } catch (IOException | TException failure) {
         throw failed(site, call, failure);
       } finally {
@@ -80,20 +81,34 @@ final class Session implements AutoCloseable {
     }
   }
 
-  /** Sends the request and fills `reply`; returns the declared error, or null if there is none. */
-  private <T extends TBase<T, F>, F extends TFieldIdEnum> ScoringError exchange(
+  /** Sends the request and fills `reply`, which then holds a result; throws a declared error. */
+  private <T extends TBase<T, F>, F extends TFieldIdEnum> void exchange(
       Call call, T reply, Deadline deadline) throws IOException, TException {
     TMessage message = new TMessage(call.method(), TMessageType.CALL, ++sequence);
     connection.send(codec.encode(message, call.arguments().apply(deadline)), deadline);
-    codec.decode(connection.receive(deadline), message, reply);
+    byte[] frame = connection.receive(deadline);
+    try {
+      codec.decode(frame, message, reply);
+    } catch (TApplicationException refusal) {
+      throw translated(call, refusal);
+    }
     F error = reply.fieldForId(ERROR_FIELD);
     if (reply.isSet(error)) {
-      return (ScoringError) reply.getFieldValue(error);
+      throw (ScoringError) reply.getFieldValue(error);
     }
     if (!reply.isSet(reply.fieldForId(SUCCESS_FIELD))) {
       throw new ProtocolException("it has neither a result nor an error");
     }
-    return null;
+  }
+
+  /** An unknown method is an answer like any other; other refusals leave nothing to rely on. */
+  private static TException translated(Call call, TApplicationException refusal) {
+    if (refusal.getType() != TApplicationException.UNKNOWN_METHOD) {
+      return refusal;
+    }
+    return new ScoringError()
+        .setCode(ErrorCode.UNIMPLEMENTED)
+        .setMessage("the server has no method " + call.method());
   }
 
   private void lock(CallSite site, Deadline deadline) {
@@ -131,11 +146,6 @@ final class Session implements AutoCloseable {
     }
     if (failure instanceof ClosedByInterruptException) {
       return new TransportException.ConnectionLost(site, interrupted(failure));
-    }
-    if (failure instanceof TApplicationException refusal
-        && refusal.getType() == TApplicationException.UNKNOWN_METHOD) {
-      return new ServerException.Unimplemented(
-          site, new ScoringError().setMessage("the server has no method " + call.method()));
     }
     if (failure instanceof ProtocolException || failure instanceof TException) {
       return new TransportException.ProtocolViolation(site, failure);
