@@ -51,7 +51,7 @@ def describe_model(
         platform=PLATFORM,
         inputs=[TensorMetadata(INPUT_NAME, datatype, [_ANY, model.columns])],
         outputs=[TensorMetadata(OUTPUT_NAME, datatype, [_ANY, model.outputs])],
-        feature_names=list(model.features),
+        feature_names=list(model.feature_names),
         task=model.task,
         classes=list(model.classes),
         link=model.link,

@@ -90,6 +90,8 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         datatype = float_datatype(request.datatype)
         rows = SparseRows(request, datatype, served.model.columns)
         self._check_sparse_size(rows.rows, served)
+        if served.model.missing_values == "refuse":
+            rows.refuse_missing(served.model.feature_names)
         scores = self._score_blocks(served, rows.blocks(), datatype)
         return _score_response(served, scores)
 
@@ -280,7 +282,7 @@ def _rows(served: ServedModel, scores: bytes) -> int:
 def _row_by_name(served: ServedModel, features: dict[str, float] | None) -> list[float]:
     if features is None:
         raise InvalidArgument("features is missing")
-    names = served.model.features
+    names = served.model.feature_names
     unknown = sorted(features.keys() - set(names))
     if unknown:
         raise InvalidArgument(f"features: model {served.name!r} has no feature {unknown[0]!a}")

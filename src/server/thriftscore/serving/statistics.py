@@ -92,7 +92,7 @@ class VersionStatistics:
     """One version of a model since it was loaded."""
 
     model: ref[object]
-    """Whose statistics these are: a version that is loaded anew begins anew."""
+    """Whose statistics these are: a version that is loaded anew begins anew. Not kept alive."""
     last_inference_ms: int = 0
     rows: int = 0
     executions: int = 0
@@ -151,6 +151,6 @@ class Statistics:
     def _of(self, served: ServedModel) -> VersionStatistics:
         key = (served.name, served.version)
         known = self._versions.get(key)
-        if known is None or known.model() is not served.model:
-            known = self._versions[key] = VersionStatistics(ref(served.model))
+        if known is None or known.model() is not served.model.native:
+            known = self._versions[key] = VersionStatistics(ref(served.model.native))
         return known

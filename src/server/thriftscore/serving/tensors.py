@@ -107,6 +107,18 @@ class SparseRows:
                 f"{indices[place]} at position {place}"
             )
 
+    def refuse_missing(self, names: Sequence[str]) -> None:
+        """Raises InvalidArgument for the first NaN, naming its row and feature."""
+        missing = np.flatnonzero(np.isnan(self._values))
+        if len(missing):
+            place = int(missing[0])
+            row = int(np.searchsorted(self._indptr, place, side="right")) - 1
+            column = int(self._indices[place])
+            raise InvalidArgument(
+                f"values: row {row}, column {column} ({names[column]!r}) is NaN, and the model "
+                "refuses missing values"
+            )
+
     def blocks(self) -> Iterator[bytes]:
         """The rows as dense row-major bytes, some at a time, so that memory stays bounded."""
         step = max(1, _SPARSE_BLOCK_CELLS // self._columns)

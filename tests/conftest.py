@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that tests share: a repository of small models, and servers that serve it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).parent
+sys.path.insert(0, str(TESTS / "support"))
+
+from server_process import ServerProcess  # noqa: E402 - found through the line above
+
+
+@pytest.fixture(scope="session")
+def models_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The conformance models as a repository. Only to be read."""
+    directory = tmp_path_factory.mktemp("models") / "repository"
+    script = TESTS / "conformance" / "models.py"
+    subprocess.run([sys.executable, str(script), str(directory)], check=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def server(
+    models_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    """A server with default settings. Nobody may stop it or change its repository."""
+    process = ServerProcess(models_repository, tmp_path_factory.mktemp("server"))
+    yield process
+    process.terminate()
+    assert process.wait() == 0
+
+
+@pytest.fixture
+def start_server(models_repository: Path, tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers with settings of the test; those that still run at its end are killed."""
+    processes: list[ServerProcess] = []
+
+    def start(repository: Path = models_repository, **settings: Any) -> ServerProcess:
+        process = ServerProcess(repository, tmp_path / f"server{len(processes)}", **settings)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
