@@ -18,8 +18,8 @@ import org.apache.thrift.transport.TTransport;
 import org.apache.thrift.transport.layered.TFramedTransport;
 
 /**
- * The stock Thrift client over the stock socket and framed transport. Only the arguments are written
- * from JSON, since a generated struct cannot hold an enum value that is not defined.
+ * The stock Thrift client over the stock socket and framed transport. Only the arguments are
+ * written from JSON, since a generated struct cannot hold an enum value that is not defined.
  */
 final class WireStub extends TServiceClient implements AutoCloseable {
 

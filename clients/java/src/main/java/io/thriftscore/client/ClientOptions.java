@@ -9,7 +9,8 @@ import java.util.Objects;
  * methods.
  *
  * @param timeout time for a whole call, connecting included: 1 ms to 2^31 - 1 ms
- * @param connectTimeout time for connecting alone; the call's timeout still holds
+ * @param connectTimeout time for connecting alone; the call's timeout still holds. The system's
+ *     resolver of host names keeps its own time: give an address where that matters
  * @param protocol encoding of the messages
  * @param frameBytesMax largest request and largest reply, in bytes
  * @param authToken bearer token sent with each request that has a context; empty = none

@@ -17,11 +17,12 @@ import java.nio.channels.SocketChannel;
 import java.util.Arrays;
 
 /**
- * One TCP connection that carries whole frames: a length in 4 bytes, big-endian, then as many bytes.
+ * One TCP connection that carries whole frames: a length in 4 bytes, big-endian, then that many
+ * bytes.
  *
  * <p>The socket never blocks; every wait is for what remains until a deadline, so that a peer that
- * reads or writes one byte at a time cannot hold a caller longer. After any exception the connection
- * is in an unknown state and must be closed. Not thread-safe.
+ * reads or writes one byte at a time cannot hold a caller longer. After any exception the
+ * connection is in an unknown state and must be closed. Not thread-safe.
  */
 final class Connection implements AutoCloseable {
   static final int HEADER_BYTES = 4;

@@ -33,7 +33,7 @@ record Deadline(long nanoTime) {
     return nanoTime - System.nanoTime();
   }
 
-  /** Rounded up, and at least 1: a wait of 0 would mean "for ever", to the server as to a selector. */
+  /** Rounded up, and at least 1: to a selector as to the server, 0 would mean without end. */
   int remainingMillis() {
     long millis = (remainingNanos() + NANOS_PER_MILLI - 1) / NANOS_PER_MILLI;
     return (int) Math.max(1, Math.min(millis, Integer.MAX_VALUE));

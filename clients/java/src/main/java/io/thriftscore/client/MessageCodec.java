@@ -80,7 +80,7 @@ final class MessageCodec {
     }
   }
 
-  /** Checks seqid and name before the type, so that an exception too is taken from its call only. */
+  /** Checks seqid and name before the type: an exception too must be of this very call. */
   private static void requireReplyTo(TMessage call, TMessage received, TProtocol input)
       throws TException, ProtocolException {
     if (received.seqid != call.seqid || !received.name.equals(call.name)) {

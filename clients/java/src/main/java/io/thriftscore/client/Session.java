@@ -17,8 +17,8 @@ import org.apache.thrift.protocol.TMessage;
 import org.apache.thrift.protocol.TMessageType;
 
 /**
- * Makes calls one after another on one connection, and replaces the connection when it can no longer
- * be trusted. The one place that maps foreign errors. Thread-safe.
+ * Makes calls one after another on one connection, and replaces the connection when it can no
+ * longer be trusted. The one place that maps foreign errors. Thread-safe.
  */
 final class Session implements AutoCloseable {
   private static final int SUCCESS_FIELD = 0;
@@ -135,7 +135,8 @@ final class Session implements AutoCloseable {
     try {
       connection = Connection.open(endpoint, options.frameBytesMax(), connected);
     } catch (IOException failure) {
-      throw new TransportException.ConnectFailed(site, failure);
+      throw new TransportException.ConnectFailed(
+          site, failure instanceof ClosedByInterruptException ? interrupted(failure) : failure);
     }
   }
 

@@ -28,10 +28,10 @@ import org.apache.thrift.TBase;
  *
  * <p>Every call ends within its timeout, with a result or with a {@link ThriftscoreException}: a
  * {@link ServerException} if the server refused it, a {@link TransportException} if no valid answer
- * came. After a {@code TransportException} the connection is closed and the next call connects anew,
- * so that a late reply never reaches another call. A request that is larger than {@link
- * ClientOptions#frameBytesMax()} is an {@link IllegalArgumentException}, a call on a closed client an
- * {@link IllegalStateException}.
+ * came. After a {@code TransportException} the connection is closed and the next call connects
+ * anew, so that a late reply never reaches another call. A request that is larger than {@link
+ * ClientOptions#frameBytesMax()} is an {@link IllegalArgumentException}, a call on a closed client
+ * an {@link IllegalStateException}.
  */
 public final class ThriftscoreClient implements AutoCloseable {
   private final Session session;

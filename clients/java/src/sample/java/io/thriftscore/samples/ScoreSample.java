@@ -15,7 +15,8 @@ public final class ScoreSample {
       """
       usage: thriftscore-sample HOST:PORT MODEL VALUE...
              thriftscore-sample HOST:PORT MODEL --rows FILE.csv
-             thriftscore-sample bench --endpoint HOST:PORT --model MODEL --rows FILE.csv [--single N]
+             thriftscore-sample bench --endpoint HOST:PORT --model MODEL --rows FILE.csv
+                                      [--single N]
       """;
 
   private ScoreSample() {}

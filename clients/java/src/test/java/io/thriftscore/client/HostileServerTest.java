@@ -28,8 +28,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /**
- * Each hostile connection gives a typed error, and the next call, on a new connection, gives its own
- * answer. The time limit only ends a test that hangs: hostile peers hold on far longer than it.
+ * Each hostile connection gives a typed error, and the next call, on a new connection, gives its
+ * own answer. The time limit only ends a test that hangs: hostile peers hold on far longer.
  */
 @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class HostileServerTest {

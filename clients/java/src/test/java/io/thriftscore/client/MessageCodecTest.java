@@ -20,6 +20,7 @@ import java.util.Random;
 import org.apache.thrift.TApplicationException;
 import org.apache.thrift.protocol.TMessage;
 import org.apache.thrift.protocol.TMessageType;
+import org.apache.thrift.protocol.TType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -91,6 +92,19 @@ class MessageCodecTest {
       var received = new ScoringService.model_metadata_result();
       assertThrows(ProtocolException.class, () -> codec.decode(part, CALL, received));
     }
+  }
+
+  @Test
+  void refusesNestingThatWouldOverflowTheStack() throws Exception {
+    var codec = new MessageCodec(WireProtocol.BINARY, FRAME_BYTES_MAX);
+    byte[] begin = body(codec.encode(REPLY, new ScoringService.model_metadata_result()));
+    ByteBuffer nested = ByteBuffer.allocate(begin.length + 3 * 1_000_000);
+    nested.put(begin, 0, begin.length - 1); // without the stop byte
+    while (nested.remaining() >= 3) {
+      nested.put(TType.STRUCT).putShort((short) 99);
+    }
+    var received = new ScoringService.model_metadata_result();
+    assertThrows(ProtocolException.class, () -> codec.decode(nested.array(), CALL, received));
   }
 
   private static byte[] mutated(byte[] whole, Random random) {

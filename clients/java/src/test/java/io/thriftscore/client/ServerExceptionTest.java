@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.thriftscore.idl.ErrorCode;
 import io.thriftscore.idl.ScoringError;
 import java.time.Duration;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -21,7 +22,7 @@ class ServerExceptionTest {
     ServerException error = ServerException.of(SITE, new ScoringError().setCode(code));
     assertEquals(code, error.code());
     assertEquals(
-        code.name().replace("_", ""), error.getClass().getSimpleName().toUpperCase());
+        code.name().replace("_", ""), error.getClass().getSimpleName().toUpperCase(Locale.ROOT));
   }
 
   @Test
