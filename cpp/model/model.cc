@@ -72,7 +72,10 @@ Model::Model(ModelDescription description, std::unique_ptr<const Program> progra
       [this](const auto& engine) {
         columns_ = engine.columns();
         outputs_ = engine.outputs();
-        for (const auto& stage : engine.stages()) description_.plan.push_back(stage->describe());
+        for (const auto& stage : engine.stages()) {
+          description_.plan.push_back(stage->describe());
+          operations_per_row_ += stage->operations();
+        }
       },
       program_->engine);
 }

@@ -65,6 +65,8 @@ class Model {
   std::size_t columns() const noexcept { return columns_; }
   /// Scores for a row.
   std::size_t outputs() const noexcept { return outputs_; }
+  /// Arithmetic operations that score() takes a row, roughly.
+  std::size_t operations_per_row() const noexcept { return operations_per_row_; }
   /// What score() takes from its workspace, whatever the type of the features.
   std::size_t workspace_bytes() const noexcept;
 
@@ -99,6 +101,7 @@ class Model {
   std::unique_ptr<const Program> program_;
   std::size_t columns_;
   std::size_t outputs_;
+  std::size_t operations_per_row_ = 0;
 };
 
 }  // namespace thriftscore

@@ -29,6 +29,9 @@ class Stage {
   /// What a row gives does not depend on the rows beside it. No allocation.
   virtual void run(const T* x, std::size_t rows, T* y) const noexcept = 0;
 
+  /// Arithmetic operations a row, roughly: what decides where a request is computed.
+  virtual std::size_t operations() const noexcept = 0;
+
   /// One line for people.
   virtual std::string describe() const = 0;
 

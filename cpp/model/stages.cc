@@ -14,6 +14,9 @@
 namespace thriftscore {
 namespace {
 
+// Of an exponential, in units of the multiply-adds that the other stages count.
+constexpr std::size_t kTranscendentalOperations = 16;
+
 template <typename T>
 AlignedVector<T> rounded(const Tensor& tensor) {
   AlignedVector<T> values(tensor.size());
@@ -29,6 +32,7 @@ struct Weights {
   kernels::WeightedSum<T> sum() const noexcept {
     return {weights.data(), bias.data(), weights.size() / bias.size(), bias.size()};
   }
+  std::size_t operations() const noexcept { return weights.size(); }
   std::string shape() const {
     return std::to_string(sum().columns) + " -> " + std::to_string(sum().outputs);
   }
@@ -49,6 +53,7 @@ class ScaleStage final : public Stage<T> {
   void run(const T* x, std::size_t rows, T* y) const noexcept override {
     kernels::active<T>().normalize({mean_.data(), scale_.data(), mean_.size()}, x, rows, y);
   }
+  std::size_t operations() const noexcept override { return mean_.size(); }
   std::string describe() const override { return "scale " + std::to_string(mean_.size()); }
 
  private:
@@ -67,6 +72,7 @@ class DenseStage final : public Stage<T> {
   void run(const T* x, std::size_t rows, T* y) const noexcept override {
     kernels::active<T>().weighted_sum(weights_.sum(), x, rows, y);
   }
+  std::size_t operations() const noexcept override { return weights_.operations(); }
   std::string describe() const override { return "dense " + weights_.shape() + note_; }
 
  private:
@@ -86,6 +92,9 @@ class ScaledDenseStage final : public Stage<T> {
   void run(const T* x, std::size_t rows, T* y) const noexcept override {
     const kernels::Normalizer<T> normalizer{mean_.data(), scale_.data(), mean_.size()};
     kernels::active<T>().normalized_weighted_sum(normalizer, weights_.sum(), x, rows, y);
+  }
+  std::size_t operations() const noexcept override {
+    return mean_.size() + weights_.operations();
   }
   std::string describe() const override {
     return "dense " + weights_.shape() + ", scale fused: the mean is subtracted first";
@@ -113,6 +122,9 @@ class LinkStage final : public Stage<T> {
     if (function_ == LinkFunction::kSigmoid) kernels.sigmoid(y, count);
     if (function_ == LinkFunction::kExponential) kernels.exponential(y, count);
     if (function_ == LinkFunction::kSoftmax) kernels.softmax(y, rows, this->columns());
+  }
+  std::size_t operations() const noexcept override {
+    return function_ == LinkFunction::kIdentity ? 0 : kTranscendentalOperations * this->columns();
   }
   std::string describe() const override { return std::string("link ") + name_of(function_); }
 

@@ -45,6 +45,25 @@ std::size_t write_header(std::span<std::byte> target, const ReplyTo& to) noexcep
   return kFixedHeaderBytes + section.written();
 }
 
+/// `write_rest` is given the bytes behind the frame's own, and returns how many it has written.
+template <typename WriteRest>
+std::size_t write_frame(std::span<std::byte> target, const ReplyTo& to,
+                        const WriteRest& write_rest) noexcept {
+  std::size_t before = 0;
+  if (to.transport == Transport::kFramed) before = sizeof(std::uint32_t);
+  if (to.transport == Transport::kHeader) before = write_header(target, to);
+  const bool has_frame = to.transport != Transport::kUnframed;
+  if (before > target.size() || (has_frame && before == 0)) return 0;
+  const std::size_t size = write_rest(target.subspan(before));
+  if (size == 0) return 0;
+  const std::size_t total = before + size;
+  if (has_frame) {
+    const auto frame_bytes = static_cast<std::uint32_t>(total - sizeof(std::uint32_t));
+    store<std::endian::big>(frame_bytes, target.data());
+  }
+  return total;
+}
+
 template <typename Writer, typename WriteBody>
 std::size_t write_message(std::span<std::byte> target, const ReplyTo& to, MessageType type,
                           const WriteBody& write_body) noexcept {
@@ -58,22 +77,11 @@ std::size_t write_message(std::span<std::byte> target, const ReplyTo& to, Messag
 template <typename WriteBody>
 std::size_t write_reply(std::span<std::byte> target, const ReplyTo& to, MessageType type,
                         const WriteBody& write_body) noexcept {
-  std::size_t before = 0;
-  if (to.transport == Transport::kFramed) before = sizeof(std::uint32_t);
-  if (to.transport == Transport::kHeader) before = write_header(target, to);
-  const bool has_frame = to.transport != Transport::kUnframed;
-  if (before > target.size() || (has_frame && before == 0)) return 0;
-  const std::span<std::byte> rest = target.subspan(before);
-  const std::size_t size = to.protocol == Protocol::kBinary
-                               ? write_message<BinaryWriter>(rest, to, type, write_body)
-                               : write_message<CompactWriter>(rest, to, type, write_body);
-  if (size == 0) return 0;
-  const std::size_t total = before + size;
-  if (has_frame) {
-    const auto frame_bytes = static_cast<std::uint32_t>(total - sizeof(std::uint32_t));
-    store<std::endian::big>(frame_bytes, target.data());
-  }
-  return total;
+  return write_frame(target, to, [&](std::span<std::byte> rest) {
+    return to.protocol == Protocol::kBinary
+               ? write_message<BinaryWriter>(rest, to, type, write_body)
+               : write_message<CompactWriter>(rest, to, type, write_body);
+  });
 }
 
 // Upper bounds of encoded sizes.
@@ -145,11 +153,24 @@ std::size_t encode_exception(std::span<std::byte> target, const ReplyTo& to,
   });
 }
 
+std::size_t encode_envelope(std::span<std::byte> target, const ReplyTo& to,
+                            Bytes message) noexcept {
+  return write_frame(target, to, [&](std::span<std::byte> rest) {
+    ByteWriter writer(rest);
+    writer.write_bytes(message);
+    return writer.fits() ? writer.written() : 0;
+  });
+}
+
+std::size_t envelope_bytes_max(const ReplyTo& to, Bytes message) noexcept {
+  std::size_t sum = kFixedHeaderBytes + 4 * kItemBytesMax;
+  for (const InfoPair& pair : to.headers) sum += bytes_max(pair.key) + bytes_max(pair.value);
+  return sum + message.size();
+}
+
 template <typename T>
 std::size_t reply_bytes_max(const ReplyTo& to, const T& result) noexcept {
-  std::size_t sum = kFixedHeaderBytes + 4 * kItemBytesMax + to.method.size();
-  for (const InfoPair& pair : to.headers) sum += bytes_max(pair.key) + bytes_max(pair.value);
-  return sum + bytes_max(result) + 2 * kItemBytesMax;
+  return envelope_bytes_max(to, {}) + to.method.size() + bytes_max(result) + 2 * kItemBytesMax;
 }
 
 template std::size_t encode_result(std::span<std::byte>, const ReplyTo&, bool&) noexcept;

@@ -38,6 +38,13 @@ std::size_t encode_error(std::span<std::byte> target, const ReplyTo& to,
 std::size_t encode_exception(std::span<std::byte> target, const ReplyTo& to,
                              const ApplicationException& exception) noexcept;
 
+/// A message that has been encoded elsewhere, in the frame that `to` asks for.
+std::size_t encode_envelope(std::span<std::byte> target, const ReplyTo& to,
+                            Bytes message) noexcept;
+
+/// Bytes that are enough for `message` with its frame.
+std::size_t envelope_bytes_max(const ReplyTo& to, Bytes message) noexcept;
+
 /// Bytes that are enough for `result` of the above types, ScoringError or ApplicationException.
 template <typename T>
 std::size_t reply_bytes_max(const ReplyTo& to, const T& result) noexcept;

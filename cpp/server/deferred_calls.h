@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bounded queue between the event loops and the Python processor.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "server/byte_buffer.h"
+#include "server/clock.h"
+#include "wire/types.h"
+
+namespace thriftscore::server {
+
+/** Takes a reply with its frame; an empty one closes the connection. Once, on any thread. */
+using LaterReply = std::function<void(ByteBuffer reply)>;
+
+/** A call that has left its loop, as the connection sees it: something that can be given up. */
+class CallUnderWay {
+ public:
+  virtual ~CallUnderWay() = default;
+  /** The client has gone: work that has not begun need not be done. */
+  virtual void give_up() = 0;
+};
+
+/** A message that outlives the read it came with, perhaps inside a larger buffer. */
+struct OwnedMessage {
+  std::vector<std::byte> buffer;
+  std::size_t begin = 0;
+  std::size_t size = 0;
+
+  std::span<const std::byte> bytes() const noexcept {
+    return std::span(buffer).subspan(begin, size);
+  }
+};
+
+/** A complete message that the Python processor is to answer. */
+struct DeferredCall {
+  wire::Transport transport;
+  wire::Protocol protocol;
+  std::int32_t sequence_id;
+  OwnedMessage message;  // without frame or header
+  Nanoseconds received_ns;
+  LaterReply reply;
+
+  /** Sends `message`, an encoded reply, in the frame that the client uses. Empty: closes. */
+  void answer(std::span<const std::byte> message_bytes) const;
+};
+
+/**
+ * First in, first out, at most `calls_max` calls. Loops push and withdraw, Python's threads take.
+ * No loop ever waits for it.
+ */
+class DeferredCalls {
+ public:
+  explicit DeferredCalls(std::size_t calls_max) : calls_max_(calls_max) {}
+
+  /** False if the queue is full or closed. */
+  bool push(std::shared_ptr<DeferredCall> call);
+
+  /** Removes a call that has not been taken yet: its client has gone. */
+  void withdraw(const DeferredCall* call);
+
+  /** The next call; nullptr after `patience` without one, or once closed and empty. */
+  std::shared_ptr<DeferredCall> take(std::chrono::milliseconds patience);
+
+  /** Wakes every waiting thread; calls that are queued can still be taken. */
+  void close();
+
+  std::size_t size() const;
+
+ private:
+  const std::size_t calls_max_;
+  mutable std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::shared_ptr<DeferredCall>> calls_;
+  bool closed_ = false;
+};
+
+/** The handle of a connection on its deferred call. */
+class QueuedCall final : public CallUnderWay {
+ public:
+  QueuedCall(DeferredCalls& calls, std::shared_ptr<DeferredCall> call)
+      : calls_(calls), call_(std::move(call)) {}
+  void give_up() override { calls_.withdraw(call_.get()); }
+
+ private:
+  DeferredCalls& calls_;
+  std::shared_ptr<DeferredCall> call_;
+};
+
+}  // namespace thriftscore::server

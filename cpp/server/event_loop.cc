@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/event_loop.h"
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/post.hpp>
+#include <chrono>
+#include <utility>
+
+namespace thriftscore::server {
+namespace {
+
+constexpr std::size_t kReadBufferBytes = std::size_t{256} << 10;
+/** Timeouts are looked at this often, so they are late by at most this. */
+constexpr std::chrono::milliseconds kCheckInterval{250};
+constexpr std::chrono::milliseconds kDrainCheckInterval{10};
+
+}  // namespace
+
+EventLoop::EventLoop(Shared& shared)
+    : shared_(shared), responder_(shared), read_buffer_(kReadBufferBytes) {}
+
+void EventLoop::start() {
+  asio::post(context_, [this] { check_connections(); });
+  thread_ = std::thread([this] { run(); });
+}
+
+void EventLoop::run() {
+  const auto guard = asio::make_work_guard(context_);
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    if (shared_.options.busy_poll) {
+      context_.poll();
+    } else {
+      context_.run_one();
+    }
+  }
+  close_all();
+  context_.poll();  // the handlers of what was closed
+}
+
+void EventLoop::stop() {
+  if (!thread_.joinable()) return;
+  asio::post(context_, [this] { stopping_ = true; });
+  thread_.join();
+}
+
+void EventLoop::adopt(PlainStream::Socket socket) {
+  asio::post(context_, [this, socket = std::move(socket)]() mutable {
+    auto connection = std::make_shared<Connection>(
+        *this, std::make_unique<PlainStream>(std::move(socket)));
+    connections_.insert(connection);
+    counters_.connections.add(1);
+    counters_.connections_accepted.add(1);
+    connection->start();
+  });
+}
+
+void EventLoop::begin_drain() {
+  asio::post(context_, [this] {
+    draining_ = true;
+    check_connections();
+  });
+}
+
+void EventLoop::refresh() {
+  asio::post(context_, [this] { responder_.refresh(); });
+}
+
+Nanoseconds EventLoop::next_idle_timeout_ns() {
+  const Nanoseconds timeout = milliseconds(shared_.options.idle_timeout_ms);
+  std::uniform_int_distribution<Nanoseconds> extra(0, timeout / 10);
+  return timeout + extra(jitter_);
+}
+
+void EventLoop::count_refusal(wire::Status status) noexcept {
+  counters_.refused[static_cast<std::size_t>(status)].add(1);
+}
+
+void EventLoop::remove(const std::shared_ptr<Connection>& connection, CloseReason reason) {
+  if (connections_.erase(connection) == 0) return;
+  counters_.connections.subtract(1);
+  counters_.closed[static_cast<std::size_t>(reason)].add(1);
+}
+
+void EventLoop::check_connections() {
+  const Nanoseconds now = now_ns();
+  std::vector<std::shared_ptr<Connection>> due;  // apart, since ending one changes the set
+  for (const auto& connection : connections_) {
+    if (connection->due(now)) due.push_back(connection);
+  }
+  for (const auto& connection : due) connection->end_if_due(now);
+  check_timer_.expires_after(draining_ ? kDrainCheckInterval : kCheckInterval);
+  check_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) check_connections();
+  });
+}
+
+void EventLoop::close_all() {
+  check_timer_.cancel();
+  const auto all = std::exchange(connections_, {});
+  for (const auto& connection : all) connection->close(CloseReason::kDraining);
+  counters_.connections.subtract(all.size());
+  counters_.closed[static_cast<std::size_t>(CloseReason::kDraining)].add(all.size());
+}
+
+}  // namespace thriftscore::server

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/responder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "server/offloaded_call.h"
+#include "server/refusals.h"
+
+namespace thriftscore::server {
+namespace {
+
+constexpr std::string_view kServiceName = "ScoringService";
+constexpr std::string_view kHttpReply =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    "Content-Length: 63\r\n\r\n"
+    "This port speaks Apache Thrift. There is no HTTP port enabled.\n";
+constexpr std::size_t kJoinedRowsMax = 64;
+/** Operations a row from which one call for many rows beats many calls, copying included. */
+constexpr std::size_t kJoinOperationsMin = 1'024;
+
+}  // namespace
+
+Response Responder::respond(const wire::Message& message, Nanoseconds received_ns,
+                            Connection& connection) {
+  if (view_.stale()) {
+    if (!joined_.empty()) return {Disposition::kFlushFirst, nullptr};
+    view_.refresh();
+  }
+  Incoming incoming{message, {}, {}, received_ns, now_ns(), connection};
+  auto& call = incoming.call;
+  const wire::Status status =
+      wire::read_call(message.protocol, message.payload, shared_.limits, call);
+  incoming.to = {message.transport, message.protocol, call.sequence_id, call.method};
+  const auto method = status == wire::Status::kOk ? method_named(call.method) : std::nullopt;
+  if (!joined_.empty() && method != Method::kScore) return {Disposition::kFlushFirst, nullptr};
+  if (status != wire::Status::kOk) return refuse(status, incoming.to);
+  if (!call.service.empty() && call.service != kServiceName) {
+    return write_exception(incoming.to,
+                           {"unknown service; this port serves ScoringService",
+                            wire::ExceptionType::kUnknownMethod});
+  }
+  if (method) return respond_hot(*method, incoming);
+  return call.method == "ping" ? answer_ping(incoming) : defer(incoming);
+}
+
+Response Responder::respond_hot(Method method, const Incoming& incoming) {
+  const wire::Status status = call_.decode(method, incoming.call, shared_.limits);
+  LoopVersion* version = nullptr;
+  if (status == wire::Status::kOk) version = view_.find(call_.model_name(), call_.model_version());
+  const bool bound =
+      version != nullptr && call_.bind(*version->served, shared_.limits.frame_bytes_max);
+  const bool joins = bound && can_join(*version);
+  if (!joined_.empty() && !joins) return {Disposition::kFlushFirst, nullptr};
+  if (status != wire::Status::kOk) return refuse(status, incoming.to);
+  if (!bound) return defer(incoming);
+  const auto deadline_ms = call_.context() ? call_.context()->deadline_ms.value_or(0) : 0;
+  if (deadline_ms < 0) return defer(incoming);
+  if (deadline_ms > 0 && now_ns() - incoming.received_ns > milliseconds(deadline_ms)) {
+    return refuse_late(incoming, *version);
+  }
+  if (joins) return join(incoming, *version);
+  if (not_to_join_ > 0) --not_to_join_;
+  const bool large = call_.work().estimated_ns() > shared_.options.inline_work_ns_max;
+  return large ? offload(incoming, *version) : answer_here(incoming, *version);
+}
+
+Response Responder::answer_here(const Incoming& incoming, LoopVersion& version) {
+  const Nanoseconds decoded_ns = now_ns();
+  const std::size_t size = call_.encode(incoming.to, replies_);
+  const Nanoseconds encoded_ns = now_ns();
+  const RowOutcome outcome = call_.run(0, call_.work().rows, scratch_);
+  if (outcome.state != RowOutcome::State::kDone) return defer(incoming);
+  replies_.commit(size);
+  const Nanoseconds computed_ns = now_ns();
+  auto& statistics = view_.successes(version, call_.method());
+  statistics.record({.decode = decoded_ns - incoming.began_ns,
+                     .queue = incoming.began_ns - incoming.received_ns,
+                     .compute = computed_ns - encoded_ns,
+                     .encode = encoded_ns - decoded_ns,
+                     .total = computed_ns - incoming.received_ns,
+                     .ended = computed_ns},
+                    call_.work().rows);
+  statistics.executions.add(1);
+  return {Disposition::kAnswered, nullptr};
+}
+
+bool Responder::can_join(const LoopVersion& version) const noexcept {
+  if (not_to_join_ > 0 || !call_.joinable()) return false;
+  if (version.served->model->operations_per_row() < kJoinOperationsMin) return false;
+  if (joined_.empty()) return true;
+  return joined_version_ == &version && joined_datatype_ == call_.work().datatype &&
+         joined_.size() < kJoinedRowsMax;
+}
+
+Response Responder::join(const Incoming& incoming, LoopVersion& version) {
+  const auto& work = call_.work();
+  const auto* const row = work.input;
+  const std::size_t row_bytes = work.model->columns() * element_bytes(work.datatype);
+  joined_version_ = &version;
+  joined_datatype_ = work.datatype;
+  joined_features_.insert(joined_features_.end(), row, row + row_bytes);
+  joined_.push_back({incoming.to,
+                     call_.context() ? call_.context()->request_id : std::nullopt,
+                     {.decode = now_ns() - incoming.began_ns,
+                      .queue = incoming.began_ns - incoming.received_ns},
+                     incoming.received_ns});
+  return {Disposition::kJoined, nullptr};
+}
+
+bool Responder::flush() {
+  if (joined_.empty()) return true;
+  const Nanoseconds began_ns = now_ns();
+  const Model& model = *joined_version_->served->model;
+  const std::size_t row_bytes = model.outputs() * element_bytes(output_datatype(model));
+  joined_scores_.resize(joined_.size() * row_bytes);
+  const RowWork work{.kind = RowWork::Kind::kScore,
+                     .model = &model,
+                     .datatype = joined_datatype_,
+                     .rows = joined_.size(),
+                     .input = joined_features_.data(),
+                     .output = joined_scores_.data()};
+  const bool done = work.run(0, work.rows, scratch_).state == RowOutcome::State::kDone;
+  const Nanoseconds compute_ns = now_ns() - began_ns;
+  if (done) view_.successes(*joined_version_, Method::kScore).executions.add(1);
+  for (std::size_t index = 0; done && index < joined_.size(); ++index) {
+    joined_[index].times.compute = compute_ns;
+    answer_joined(joined_[index], std::span(joined_scores_).subspan(index * row_bytes, row_bytes));
+  }
+  if (!done) not_to_join_ = joined_.size();
+  joined_.clear();
+  joined_features_.clear();
+  return done;
+}
+
+void Responder::answer_joined(const JoinedRow& row, std::span<const std::byte> scores) {
+  const Nanoseconds began_ns = now_ns();
+  const auto& served = *joined_version_->served;
+  wire::ScoreResponse response;
+  response.scores.size = scores.size();
+  response.datatype = output_datatype(*served.model);
+  response.rows = 1;
+  response.columns = static_cast<std::int32_t>(served.model->outputs());
+  response.model_version = served.version;
+  response.request_id = row.request_id;
+  write_result(row.to, response);
+  std::memcpy(response.scores.data, scores.data(), scores.size());
+  const Nanoseconds ended_ns = now_ns();
+  CallTimes times = row.times;
+  times.encode = ended_ns - began_ns;
+  times.total = ended_ns - row.received_ns;
+  times.ended = ended_ns;
+  view_.successes(*joined_version_, Method::kScore).record(times, 1);
+}
+
+Response Responder::answer_ping(const Incoming& incoming) {
+  wire::NoArguments arguments;
+  const wire::Status status = wire::decode_arguments(incoming.call, shared_.limits, arguments);
+  if (status != wire::Status::kOk) return refuse(status, incoming.to);
+  if (!shared_.serving.load(std::memory_order_relaxed)) return defer(incoming);
+  bool alive = true;
+  write_result(incoming.to, alive);
+  return {Disposition::kAnswered, nullptr};
+}
+
+Response Responder::offload(const Incoming& incoming, const LoopVersion& version) {
+  OffloadedCall::Origin origin{call_.method(),         version.served,
+                               incoming.to.transport,  incoming.to.protocol,
+                               incoming.received_ns,   incoming.connection.reply_later()};
+  auto message = incoming.connection.message_of_its_own(incoming.message);
+  auto call = OffloadedCall::start(shared_, std::move(origin), std::move(message));
+  if (call == nullptr) return write_error(incoming.to, kComputeQueueFull);
+  return {Disposition::kUnderWay, std::move(call)};
+}
+
+Response Responder::defer(const Incoming& incoming) {
+  auto call = std::make_shared<DeferredCall>(
+      DeferredCall{incoming.to.transport, incoming.to.protocol, incoming.to.sequence_id,
+                   incoming.connection.message_of_its_own(incoming.message),
+                   incoming.received_ns, incoming.connection.reply_later()});
+  if (!shared_.deferred.push(call)) return write_error(incoming.to, kPythonQueueFull);
+  return {Disposition::kUnderWay, std::make_shared<QueuedCall>(shared_.deferred, call)};
+}
+
+Response Responder::refuse_late(const Incoming& incoming, const LoopVersion& version) {
+  auto& failures = view_.failures(version, call_.method(), kTooLate.code);
+  const Nanoseconds ended_ns = now_ns();
+  failures.record({.total = ended_ns - incoming.received_ns, .ended = ended_ns},
+                  call_.work().rows);
+  return write_error(incoming.to, kTooLate);
+}
+
+Response Responder::refuse(wire::Status status, const wire::ReplyTo& to) {
+  switch (wire::answer_to(status)) {
+    case wire::Answer::kException:
+      return write_exception(to, {wire::describe(status), wire::exception_type(status)});
+    case wire::Answer::kInvalidArgument:
+      return write_error(to, {wire::ErrorCode::kInvalidArgument, wire::describe(status)});
+    default: return {Disposition::kClose, nullptr};
+  }
+}
+
+void Responder::reject(const wire::Reject& reject) {
+  if (reject.reason == wire::Status::kHttp) {
+    return replies_.append(std::as_bytes(std::span(kHttpReply)));
+  }
+  static_cast<void>(refuse(reject.reason, {reject.transport, reject.call.protocol,
+                                           reject.call.sequence_id, reject.call.method}));
+}
+
+template <typename T>
+void Responder::write_result(const wire::ReplyTo& to, T& result) {
+  const auto target = replies_.reserve(wire::reply_bytes_max(to, result));
+  replies_.commit(wire::encode_result(target, to, result));
+}
+
+Response Responder::write_error(const wire::ReplyTo& to, const wire::ScoringError& error) {
+  append_error(replies_, to, error);
+  return {Disposition::kAnswered, nullptr};
+}
+
+Response Responder::write_exception(const wire::ReplyTo& to,
+                                    const wire::ApplicationException& exception) {
+  append_exception(replies_, to, exception);
+  return {Disposition::kAnswered, nullptr};
+}
+
+}  // namespace thriftscore::server

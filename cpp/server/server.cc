@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/server.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <asio/post.hpp>
+#include <future>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+namespace thriftscore::server {
+namespace {
+
+/** File descriptors for the repository, the admin port, logs and the loops themselves. */
+constexpr std::size_t kReservedDescriptors = 64;
+constexpr std::chrono::milliseconds kDrainPoll{2};
+
+std::size_t core_count() noexcept { return std::max(1U, std::thread::hardware_concurrency()); }
+
+std::size_t or_cores(std::size_t threads) noexcept { return threads == 0 ? core_count() : threads; }
+
+std::size_t connections_allowed(std::size_t wanted) noexcept {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto descriptors = static_cast<std::size_t>(limit.rlim_cur);
+  const std::size_t allowed =
+      descriptors > 2 * kReservedDescriptors ? descriptors - kReservedDescriptors : descriptors / 2;
+  return wanted == 0 ? allowed : std::min(wanted, allowed);
+}
+
+wire::Limits wire_limits(const ServerOptions& options) {
+  if (options.frame_bytes_max > options.message_bytes_max) {
+    throw std::invalid_argument("frame_bytes_max must not be above message_bytes_max");
+  }
+  wire::Limits limits;
+  limits.frame_bytes_max = static_cast<std::uint32_t>(options.frame_bytes_max);
+  limits.message_bytes_max = static_cast<std::uint32_t>(options.message_bytes_max);
+  return limits;
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options)
+    : shared_(options, wire_limits(options), or_cores(options.compute_threads)),
+      connections_max_(connections_allowed(options.connections_max)) {
+  for (std::size_t index = 0; index < or_cores(options.io_threads); ++index) {
+    loops_.push_back(std::make_unique<EventLoop>(shared_));
+  }
+}
+
+Server::~Server() { stop(); }
+
+void Server::listen() {
+  const auto add = [this]() -> Listener& {
+    auto take_socket = [this](Listener::Socket socket) { take(std::move(socket)); };
+    listeners_.push_back(std::make_unique<Listener>(loops_[0]->context(), take_socket));
+    return *listeners_.back();
+  };
+  const auto& options = shared_.options;
+  if (!options.host.empty()) {
+    auto& tcp = add();
+    tcp.listen_tcp(options.host, options.port);
+    port_ = tcp.port();
+  }
+  if (!options.unix_socket.empty()) add().listen_unix(options.unix_socket);
+}
+
+void Server::start() {
+  started_ = true;
+  shared_.serving = true;
+  for (const auto& loop : loops_) loop->start();
+  for (const auto& listener : listeners_) {
+    asio::post(loops_[0]->context(), [&listener] { listener->start(); });
+  }
+}
+
+void Server::publish(std::shared_ptr<const Snapshot> snapshot) {
+  shared_.pool_statistics.retain([&snapshot](const ServedVersion& served) {
+    const auto model = snapshot->find(served.model_name);
+    if (model == snapshot->end()) return false;
+    return std::any_of(model->second.begin(), model->second.end(),
+                       [&served](const auto& named) { return named.second.get() == &served; });
+  });
+  shared_.catalog.publish(std::move(snapshot));
+  for (const auto& loop : loops_) loop->refresh();
+}
+
+/** On the first loop's thread. Connections are spread in turn. */
+void Server::take(Listener::Socket socket) {
+  if (open_connections() >= connections_max_) {
+    over_limit_.fetch_add(1);
+    return;  // closes the socket
+  }
+  handed_over_.fetch_add(1);
+  auto& loop = *loops_[next_loop_];
+  next_loop_ = (next_loop_ + 1) % loops_.size();
+  // The socket has to live on the context of its loop.
+  asio::error_code error;
+  const auto protocol = socket.local_endpoint(error).protocol();
+  const auto handle = socket.release(error);
+  if (error) return;
+  loop.adopt(Listener::Socket(loop.context(), protocol, handle));
+}
+
+std::uint64_t Server::open_connections() const noexcept {
+  std::uint64_t closed = 0;
+  for (const auto& loop : loops_) {
+    for (const auto& counter : loop->counters().closed) closed += counter.value();
+  }
+  return handed_over_.load() - closed;
+}
+
+void Server::begin_drain() {
+  if (!started_) return;
+  shared_.serving = false;
+  std::promise<void> closed;
+  asio::post(loops_[0]->context(), [this, &closed] {
+    for (const auto& listener : listeners_) listener->close();
+    closed.set_value();
+  });
+  closed.get_future().wait();
+  for (const auto& loop : loops_) loop->begin_drain();
+}
+
+bool Server::wait_drained(std::chrono::milliseconds patience) const {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (open_connections() != 0) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(kDrainPoll);
+  }
+  return true;
+}
+
+void Server::stop() {
+  shared_.deferred.close();
+  if (started_) begin_drain();
+  started_ = false;
+  shared_.compute.stop();
+  for (const auto& loop : loops_) loop->stop();
+  listeners_.clear();
+}
+
+Counts Server::counts() const {
+  Counts sum;
+  for (const auto& loop : loops_) {
+    const auto& counters = std::as_const(*loop).counters();
+    sum.connections += counters.connections.value();
+    sum.connections_accepted += counters.connections_accepted.value();
+    sum.bytes_in += counters.bytes_in.value();
+    sum.bytes_out += counters.bytes_out.value();
+    sum.calls_under_way += counters.calls_under_way.value();
+    for (std::size_t i = 0; i < sum.closed.size(); ++i) sum.closed[i] += counters.closed[i].value();
+    for (std::size_t i = 0; i < sum.refused.size(); ++i) {
+      sum.refused[i] += counters.refused[i].value();
+    }
+  }
+  sum.closed[static_cast<std::size_t>(CloseReason::kOverLimit)] += over_limit_.load();
+  sum.deferred_calls = shared_.deferred.size();
+  return sum;
+}
+
+CallStatisticsMap Server::statistics() const {
+  CallStatisticsMap sum;
+  for (const auto& loop : loops_) loop->statistics().merge_into(sum);
+  shared_.pool_statistics.merge_into(sum);
+  return sum;
+}
+
+}  // namespace thriftscore::server

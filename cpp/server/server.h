@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The native server: event loops, listeners, and what Python does with them.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "server/event_loop.h"
+#include "server/listener.h"
+#include "server/options.h"
+#include "server/shared.h"
+
+namespace thriftscore::server {
+
+/** What all loops have counted until now. */
+struct Counts {
+  std::uint64_t connections = 0;
+  std::uint64_t connections_accepted = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t calls_under_way = 0;
+  std::uint64_t deferred_calls = 0;
+  std::array<std::uint64_t, kCloseReasonNames.size()> closed{};
+  std::array<std::uint64_t, 64> refused{};  // by wire::Status
+};
+
+/**
+ * Life cycle: construct, listen, publish, start, drain, stop. Every member may be called from any
+ * thread, but start() and stop() by one at a time. No member needs or takes the GIL.
+ */
+class Server {
+ public:
+  /** Throws std::invalid_argument for options that contradict each other. */
+  explicit Server(ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /** Binds the listeners that the options name. Throws std::system_error. */
+  void listen();
+  /** Starts the loops and accepts connections. */
+  void start();
+  /** From here on requests see `snapshot`; those under way finish with what they have. */
+  void publish(std::shared_ptr<const Snapshot> snapshot);
+  /** Whether ping answers true; false sends it to Python, which says why. */
+  void set_serving(bool serving) noexcept { shared_.serving = serving; }
+
+  /** Stops accepting; each connection is closed as soon as all it has sent is answered. */
+  void begin_drain();
+  /** True once no connection is left; false after `patience`. */
+  bool wait_drained(std::chrono::milliseconds patience) const;
+  /** Closes everything and ends all threads. Does nothing the second time. */
+  void stop();
+
+  DeferredCalls& deferred() noexcept { return shared_.deferred; }
+  std::uint16_t port() const noexcept { return port_; }
+  std::size_t connections_max() const noexcept { return connections_max_; }
+  std::size_t io_threads() const noexcept { return loops_.size(); }
+  Counts counts() const;
+  CallStatisticsMap statistics() const;
+
+ private:
+  void take(Listener::Socket socket);
+  std::uint64_t open_connections() const noexcept;
+
+  Shared shared_;
+  std::size_t connections_max_;
+  std::vector<std::unique_ptr<EventLoop>> loops_;
+  std::vector<std::unique_ptr<Listener>> listeners_;  // on the first loop
+  std::uint16_t port_ = 0;
+  std::size_t next_loop_ = 0;
+  std::atomic<std::uint64_t> handed_over_{0};
+  std::atomic<std::uint64_t> over_limit_{0};
+  bool started_ = false;
+};
+
+}  // namespace thriftscore::server
