@@ -49,6 +49,7 @@ def test_http_is_told_what_this_port_speaks(server, victim, verb):
     with server.connect() as connection:
         connection.send(f"{verb} / HTTP/1.1\r\nHost: example\r\n\r\n".encode())
         answer = connection.read_to_end().decode()
+    assert victim.ping() is True
     assert answer.startswith("HTTP/1.1 400 ")
     head, _, body = answer.partition("\r\n\r\n")
     assert "Thrift" in body
@@ -132,6 +133,7 @@ def test_random_megabyte_is_closed(server, victim):
             pass
         else:
             assert connection.read_to_end() == b""
+    assert victim.ping() is True
 
 
 def test_urgent_byte_does_not_disturb_the_frames(server):
@@ -152,6 +154,7 @@ def test_connections_reset_at_once_leave_nothing_open(server, victim):
 
 
 def test_reset_with_replies_pending_leaves_nothing_open(server, victim):
+    victim.ping()
     before = server.open_files()
     for _ in range(50):
         with server.connect() as connection:

@@ -65,8 +65,9 @@ def varint(value):
     return bytes(data) + bytes([value])
 
 
-def compact(method, arguments, sequence_id=varint(SEQUENCE_ID)):
+def compact(method, arguments, sequence_id=None):
     name = method.encode()
+    sequence_id = varint(SEQUENCE_ID) if sequence_id is None else sequence_id
     return b"\x82\x21" + sequence_id + varint(len(name)) + name + arguments
 
 

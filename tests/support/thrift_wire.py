@@ -13,6 +13,7 @@ from thrift.protocol.TCompactProtocol import TCompactProtocol
 from thrift.Thrift import TApplicationException, TMessageType
 from thrift.transport.TSocket import TSocket
 from thrift.transport.TTransport import TFramedTransport, TMemoryBuffer
+
 from thriftscore._generated import ModelRepositoryService, ScoringService
 from thriftscore._generated.ttypes import RequestContext, ScoreRequest, ScoringError
 

@@ -20,7 +20,6 @@ from thriftscore.serving.tensors import INPUT_NAME, OUTPUT_NAME
 
 if TYPE_CHECKING:
     from thriftscore.model import Model
-
     from thriftscore.repository import ServedModel
     from thriftscore.serving.statistics import (
         Duration,
