@@ -93,6 +93,25 @@ func TestCancelEndsTheCall(t *testing.T) {
 	expectEcho(t, client, 1)
 }
 
+// The interrupt of a context that ends with the reply may come later, into the next call.
+func TestConnectionIsDroppedWhenTheContextEndsWithTheReply(t *testing.T) {
+	server := newScriptedServer(t, &echo{})
+	client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
+	ctx, cancel := context.WithCancel(context.Background())
+	reply, err := invoke(ctx, client, &callSettings{},
+		func(ctx context.Context, service *stub) (bool, error) {
+			defer cancel()
+			return service.Ping(ctx)
+		})
+	if !reply || err != nil {
+		t.Fatalf("the reply that had arrived was lost: %v, %v", reply, err)
+	}
+	expectEcho(t, client, 1)
+	if accepted := server.connections(); accepted != 2 {
+		t.Errorf("expected 2 connections, the server accepted %d", accepted)
+	}
+}
+
 func TestContextThatIsOverSendsNothing(t *testing.T) {
 	server := newScriptedServer(t, &echo{})
 	client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})

@@ -5,6 +5,7 @@ package thriftscore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -32,6 +33,12 @@ func headed(method string, kind thrift.TMessageType, sequence int32, body []byte
 	protocol := thrift.NewTBinaryProtocolConf(buffer, nil)
 	_ = protocol.WriteMessageBegin(context.Background(), method, kind, sequence)
 	return append(buffer.Bytes(), body...)
+}
+
+// headWithoutVersion is the start of a reply in the form that the binary protocol had at first.
+func headWithoutVersion(method string, sequence int32) []byte {
+	head := append(binary.BigEndian.AppendUint32(nil, uint32(len(method))), method...)
+	return binary.BigEndian.AppendUint32(append(head, byte(thrift.REPLY)), uint32(sequence))
 }
 
 // body is the honest reply without the head of its message.
@@ -123,7 +130,7 @@ var hostileBehaviours = []struct {
 		return headed(call.method, thrift.CALL, call.sequence, call.body())
 	}), ErrProtocolViolation},
 	{"no version in the message", reply(func(call *exchange) []byte {
-		return call.reply[4:]
+		return append(headWithoutVersion(call.method, call.sequence), call.body()...)
 	}), ErrProtocolViolation},
 	{"truncated message", reply(func(call *exchange) []byte {
 		return call.reply[:len(call.reply)-3]
@@ -204,7 +211,7 @@ func TestReplyToAnotherRequestIsRefused(t *testing.T) {
 	bodies := map[string]*idl.ScoreResponse{
 		"other request id":  {Datatype: FP32, Rows: 1, Columns: 1, RequestID: &other},
 		"no request id":     {Datatype: FP32, Rows: 1, Columns: 1},
-		"other rows":        {Datatype: FP32, Rows: 2, Columns: 1},
+		"other rows":        {Datatype: FP32, Rows: 2, Columns: 1, Scores: make([]byte, 8)},
 		"negative columns":  {Datatype: FP32, Rows: 1, Columns: -1},
 		"wrong type":        {Datatype: Int32, Rows: 1, Columns: 1},
 		"undefined type":    {Datatype: 99, Rows: 1, Columns: 1},
@@ -215,7 +222,9 @@ func TestReplyToAnotherRequestIsRefused(t *testing.T) {
 	for name, response := range bodies {
 		t.Run(name, func(t *testing.T) {
 			request := "mine"
-			response.Scores = make([]byte, 4)
+			if response.Scores == nil {
+				response.Scores = make([]byte, 4)
+			}
 			if name != "other request id" && name != "no request id" {
 				response.RequestID = &request
 			}

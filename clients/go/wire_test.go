@@ -57,6 +57,18 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
+func TestMessageIsNotContinuedBeyondItsFrame(t *testing.T) {
+	message := replyTo(t, idl.NewScoreResponse())[frameHeaderBytes:]
+	split := len(message) - 3
+	connection := newConnection(&replayed{data: append(frame(message[:split]), message[split:]...)},
+		Options{FrameBytesMax: 1 << 20})
+	_, err := idl.NewScoringServiceClient(connection).Score(
+		context.Background(), &idl.ScoreRequest{})
+	if !errors.Is(err, ErrProtocolViolation) {
+		t.Errorf("expected ErrProtocolViolation, received %v", err)
+	}
+}
+
 // replayed is a connection that gives the same bytes again after each request, and then ends.
 type replayed struct {
 	net.Conn
