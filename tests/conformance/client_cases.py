@@ -95,14 +95,15 @@ def score_cases() -> list[Case]:
 def special_value_cases() -> list[Case]:
     """NaN, infinities, zeros and the ends of the number range."""
 
-    def refused_nan(name: str, rows: Rows, row: int, column: int) -> Case:
+    def refused_nan(name: str, rows: Rows, *words: str) -> Case:
         args = {"model": "linear", "features": rows}
-        return case(name, "score", args, refusal("INVALID_ARGUMENT", str(row), str(column)))
+        return case(name, "score", args, refusal("INVALID_ARGUMENT", *words))
 
-    nan_tail = [*HOUSES, [1.0, NAN, 2.0]]
     return [
-        refused_nan("score_refuses_nan_and_names_its_place", nan_tail, 3, 1),
-        refused_nan("score_refuses_nan_in_the_only_row", [[NAN, 1.0, 2.0]], 0, 0),
+        refused_nan(
+            "score_refuses_nan_and_names_its_place", [*HOUSES, [1.0, NAN, 2.0]], "row 3", "rooms"
+        ),
+        refused_nan("score_refuses_nan_in_the_only_row", [[NAN, 1.0, 2.0]], "row 0", "area"),
         score_case("score_after_a_refusal", "linear", HOUSES),
         score_case("score_propagates_nan", "propagate", [[1.0, NAN, 2.0], [1.0, 2.0, 3.0]]),
         score_case("score_positive_infinity", "linear", [[INFINITY, 3.0, 20.0]]),

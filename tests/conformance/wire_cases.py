@@ -112,7 +112,7 @@ def score_cases() -> list[Case]:
         ),
         score(
             "wire_score_nan_bits",
-            refusal(wrong, "1", "2"),
+            refusal(wrong, "row 1", "age"),
             features={"hex": "00000000" * 5 + "0100c07f"},
         ),
         case(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -115,3 +116,14 @@ def test_the_sample_scores_a_row_and_a_file(real_server, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_the_bench_sample_prints_scores_and_measurements(real_server, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("100,3,20\n150,4.5,30\n")
+    bench = [sys.executable, SAMPLES / "bench.py", "--endpoint", real_server, "--model", "linear"]
+    done = subprocess.run([*bench, "--rows", file], capture_output=True, text=True, check=True)
+    measured = json.loads(done.stdout)
+    assert measured.pop("scores") == [[0.25], [0.625]]
+    assert measured.keys() == {"p50_us", "p99_us", "rows_per_s"}
+    assert all(value > 0 for value in measured.values())

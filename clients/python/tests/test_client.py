@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -123,18 +124,17 @@ def test_nobody_listening_names_the_endpoint(tmp_path):
         raise AssertionError("entering must connect")
 
 
-def test_connecting_is_bounded(tmp_path):
-    """A full backlog of a Unix-domain socket makes connect() wait."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(tmp_path / "full"))
-    listener.listen(0)
-    waiting = socket.socket(socket.AF_UNIX)
-    waiting.connect(str(tmp_path / "full"))
-    client = Client(f"unix:{tmp_path / 'full'}", ClientOptions(connect_timeout_s=0.1))
-    with pytest.raises(ConnectFailed, match=r"within 0\.1 s"):
-        client.ping(timeout_s=100_000.0)
-    waiting.close()
-    listener.close()
+def test_connecting_is_bounded():
+    """A listener whose backlog is full does not answer."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as waiting:
+        for _ in range(4):
+            filler = waiting.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
+        client = Client(endpoint, ClientOptions(connect_timeout_s=0.1))
+        with pytest.raises(ConnectFailed, match=r"within 0\.1 s"):
+            client.ping(timeout_s=100_000.0)
 
 
 def test_a_closed_client_says_so(scripted_server):

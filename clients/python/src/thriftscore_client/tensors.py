@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """NumPy arrays to the contract's tensors and back.
 
-Tensors travel little-endian and row-major. Arrays that already are so are sent from their own
-memory; others are copied once. Nothing is converted to another type. Arrays that come back lie
-over the bytes of the reply, so they cannot be written to.
+Tensors travel little-endian and row-major; arrays that are not so are copied once. Nothing is
+converted to another type. Arrays that come back lie over the bytes of the reply, so they cannot be
+written to.
 """
 
 from __future__ import annotations
