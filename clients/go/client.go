@@ -75,10 +75,12 @@ func (c *Client) isClosed() bool {
 	}
 }
 
-// invoke runs one call of the service from waiting for its turn to the checked reply. The function
-// call uses the stub once and checks what it returns.
-func invoke[R any](ctx context.Context, c *Client, settings *callSettings,
-	call func(context.Context, *stub) (R, error)) (reply R, err error) {
+// stubCall uses the stub once and checks what it returns.
+type stubCall[R any] func(context.Context, *stub) (R, error)
+
+// invoke runs one call of the service, from waiting for its turn to the checked reply.
+func invoke[R any](ctx context.Context, c *Client, settings *callSettings, call stubCall[R]) (
+	reply R, err error) {
 	deadline, hasDeadline := ctx.Deadline()
 	if !hasDeadline {
 		deadline = time.Now().Add(c.options.Timeout)
