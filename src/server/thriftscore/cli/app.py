@@ -89,7 +89,8 @@ def _report(error: Exception) -> int:
         usage = isinstance(error, ConfigurationError | InvalidArgument)
         return 2 if usage and not isinstance(error, ModelRefused) else 1
     if hasattr(error, "format_message"):  # the command line itself was wrong
-        print_error(error.format_message())
+        if message := error.format_message():  # empty where the help was printed instead
+            print_error(message)
         return int(getattr(error, "exit_code", 2))
     if isinstance(error, OSError):
         place = f"'{error.filename}': " if error.filename else ""

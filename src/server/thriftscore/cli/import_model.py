@@ -10,7 +10,7 @@ import typer
 
 from thriftscore.cli.output import print_facts, print_json, progress
 from thriftscore.cli.repository_option import RepositoryOption
-from thriftscore.importers import ImportedModel, ImportOptions, import_model
+from thriftscore.importers.importing import ImportedModel, ImportOptions, import_model
 from thriftscore.importers.linear_model import MissingValues, Precision
 from thriftscore.repository import publish, set_published_label
 from thriftscore.repository.names import check_label, check_model_name

@@ -105,9 +105,17 @@ def _model_facts(served: ServedModel) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    """A value for people: one item to a line for plans, one line for the rest."""
+    """A value for people: a line for each entry of a record, one line for the rest."""
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {item}" for key, item in value.items())
+        return "\n".join(f"{key}: {_line(item)}" for key, item in value.items())
+    return _line(value)
+
+
+def _line(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "none"
-    return str(value)
+    return "none" if value is None else str(value)

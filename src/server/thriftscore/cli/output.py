@@ -13,6 +13,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+_WIDTH_WITHOUT_TERMINAL = 200
+
 Step = Callable[[str], None]
 """Tells the user what is being done."""
 
@@ -28,6 +30,11 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
+def _console() -> Console:
+    """Standard output; wide where it is no terminal, so that programs find lines whole."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+
+
 def print_facts(title: str, facts: Mapping[str, object]) -> None:
     """Names and values, for people."""
     table = Table(title=Text(title), title_justify="left", show_header=False, box=None)
@@ -35,7 +42,7 @@ def print_facts(title: str, facts: Mapping[str, object]) -> None:
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(Text(name), Text(str(value)))
-    Console().print(table)
+    _console().print(table)
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -45,7 +52,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         table.add_column(Text(column), overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+    _console().print(table)
 
 
 @contextmanager

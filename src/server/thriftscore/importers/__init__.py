@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Importers: a source model becomes a native model file. Never run in a serving process."""
+"""Importers: a source model becomes a native model file. Never run in a serving process.
 
-from thriftscore.importers.importing import ImportedModel, ImportOptions, import_model
-
-__all__ = ["ImportOptions", "ImportedModel", "import_model"]
+The way in is `thriftscore.importers.importing.import_model`. Nothing is imported here, so that the
+process which unpickles loads no more than it needs.
+"""

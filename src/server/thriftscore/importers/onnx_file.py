@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -36,8 +36,9 @@ def parse(data: bytes, supported: Iterable[tuple[str, str]]) -> onnx.ModelProto:
     _refuse_unsupported(model, frozenset(supported))
     try:
         onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        raise ModelRefused(f"not valid ONNX: {str(error).strip().splitlines()[0]}") from error
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        first_line = (str(error).strip().splitlines() or [repr(error)])[0]
+        raise ModelRefused(f"not valid ONNX: {first_line}") from error
     return model
 
 

@@ -36,8 +36,13 @@ class OnnxModel:
 
 def read_onnx(data: bytes) -> OnnxModel:
     """Understand an ONNX file whose operators all have a native stage. Raises ModelRefused."""
-    model = parse(data, HANDLERS)
-    graph = model.graph
+    try:
+        return _understand(parse(data, HANDLERS).graph)
+    except UnicodeDecodeError as error:
+        raise ModelRefused("a name in the graph is not UTF-8") from error
+
+
+def _understand(graph: onnx.GraphProto) -> OnnxModel:
     name, precision, columns = _input(graph)
     values: dict[str, Value] = {
         tensor.name: Constant(tensor_values(tensor)) for tensor in graph.initializer

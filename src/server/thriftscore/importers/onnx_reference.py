@@ -49,4 +49,4 @@ def _scores_only(data: bytes, scores_name: str) -> bytes:
     model.graph.node.extend(kept)
     del model.graph.output[:]
     model.graph.output.append(onnx.helper.make_empty_tensor_value_info(scores_name))
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

@@ -57,7 +57,7 @@ def unpickle(
             np.save(path / "rows.npy", rows, allow_pickle=False)
         _run_worker(path, precision, timeout_s)
         with Directory.open_root(path) as directory:
-            return _read_results(directory)
+            return read_results(directory)
 
 
 def _run_worker(path: Path, precision: Precision, timeout_s: float) -> None:
@@ -84,7 +84,8 @@ def _run_worker(path: Path, precision: Precision, timeout_s: float) -> None:
         raise ModelRefused(f"converting the pickle failed with status {status}: {said}")
 
 
-def _read_results(directory: Directory) -> Unpickled:
+def read_results(directory: Directory) -> Unpickled:
+    """What the child left in its directory. Raises ModelRefused where it is not as it should be."""
     with suppress(FileNotFoundError):
         error = _read_json(directory, "error.json").get("error")
         raise ModelRefused(str(error))

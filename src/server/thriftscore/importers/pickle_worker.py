@@ -45,6 +45,7 @@ def _convert(directory: Path, precision: str) -> None:
     if not isinstance(estimator, sklearn.base.BaseEstimator) or not isinstance(columns, int):
         kind = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
         raise ModelRefused(f"the pickle holds {kind}, expected a fitted scikit-learn estimator")
+    method = _method(estimator)
     names = [str(name) for name in getattr(estimator, "feature_names_in_", [])]
     data, single = _to_onnx(estimator, columns)
     model = read_onnx(data)
@@ -53,7 +54,7 @@ def _convert(directory: Path, precision: str) -> None:
         rows = seeded_rows(model.linear)
     if precision == "fp32" or single:
         rows = rows.astype(np.float32).astype(np.float64)
-    scores, method = _answers(estimator, rows)
+    scores = _answers(estimator, method, rows)
     (directory / "model.onnx").write_bytes(data)
     (directory / "answers.safetensors").write_bytes(Golden(rows, scores).encode())
     facts = {"features": names, "method": method, "warnings": notes[:_WARNINGS_MAX]}
@@ -98,12 +99,16 @@ def _rows(path: Path, features: tuple[str, ...]) -> Doubles | None:
     return np.asarray(rows, np.float64)
 
 
-def _answers(estimator: sklearn.base.BaseEstimator, rows: Doubles) -> tuple[Doubles, str]:
-    """Scores as thriftscore defines them, and the method of the estimator that gave them."""
-    classifier = sklearn.base.is_classifier(estimator)
-    method = "predict_proba" if classifier else "predict"
+def _method(estimator: sklearn.base.BaseEstimator) -> str:
+    """The method that gives what thriftscore calls scores."""
+    method = "predict_proba" if sklearn.base.is_classifier(estimator) else "predict"
     if not hasattr(estimator, method):
         raise ModelRefused(f"{type(estimator).__name__} has no {method}")
+    return method
+
+
+def _answers(estimator: sklearn.base.BaseEstimator, method: str, rows: Doubles) -> Doubles:
+    """The estimator's own scores: for two classes the probability of the second."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # rows without feature names are what is meant
         try:
@@ -111,7 +116,7 @@ def _answers(estimator: sklearn.base.BaseEstimator, rows: Doubles) -> tuple[Doub
         except Exception as error:  # whatever the estimator raises
             raise ModelRefused(f"{method} of the source failed: {_first_line(error)}") from error
     scores = scores.reshape(len(rows), -1)
-    return (scores[:, 1:] if classifier and scores.shape[1] == 2 else scores), method
+    return scores[:, 1:] if method == "predict_proba" and scores.shape[1] == 2 else scores
 
 
 def _first_line(error: Exception | None) -> str:

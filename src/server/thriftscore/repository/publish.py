@@ -95,7 +95,8 @@ def _files(new: NewVersion) -> dict[str, bytes]:
         report=new.report,
         created_at=datetime.now(UTC),
     )
-    return {**contents, MANIFEST_FILE: manifest.encode()}
+    files: dict[str, bytes] = dict(contents.items())
+    return {**files, MANIFEST_FILE: manifest.encode()}
 
 
 def _digest(data: bytes) -> FileDigest:
