@@ -26,103 +26,64 @@ def score(name: str, expect: Case, **fields: object) -> Case:
 
 
 def score_cases() -> list[Case]:
-    """Requests with fields that are absent, wrong or at odds."""
+    """Requests that are answered, with fields that are absent or seldom set."""
     answer = scored(LINEAR, HOUSES[:2])
-    wrong = "INVALID_ARGUMENT"
     traced = {
         "request_id": "wire-1",
         "deadline_ms": 5000,
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     }
+    echoed = {**answer, "request_id": "wire-1"}
+    no_deadline = {"deadline_ms": 0}
     return [
         score("wire_score_datatype_defaults_to_fp32", answer, features=TWO_ROWS),
         score("wire_score_columns_agree", answer, features=TWO_ROWS, columns=3, datatype="FP32"),
-        score(
-            "wire_score_context",
-            {**answer, "request_id": "wire-1"},
-            features=TWO_ROWS,
-            context=traced,
-        ),
-        score(
-            "wire_score_deadline_zero_is_none",
-            answer,
-            features=TWO_ROWS,
-            context={"deadline_ms": 0},
-        ),
-        score(
-            "wire_score_deadline_negative",
-            refusal(wrong, "deadline_ms", "-1"),
-            features=TWO_ROWS,
-            context={"deadline_ms": -1},
-        ),
-        score(
-            "wire_score_request_id_too_long",
-            refusal(wrong, "request_id", "128"),
-            features=TWO_ROWS,
-            context={"request_id": "r" * 129},
-        ),
+        score("wire_score_context", echoed, features=TWO_ROWS, context=traced),
+        score("wire_score_deadline_zero_is_none", answer, features=TWO_ROWS, context=no_deadline),
         score("wire_score_features_absent_is_no_rows", scored(LINEAR, [])),
-        score(
-            "wire_score_one_value_less", refusal(wrong, "linear", "3"), features={"FP32": FLAT[:5]}
+    ]
+
+
+def refused_score(name: str, words: tuple[str, ...], **fields: object) -> Case:
+    """A score call that is refused for what `words` say."""
+    expect = refusal("INVALID_ARGUMENT", *words)
+    return score(f"wire_score_{name}", expect, **{"features": TWO_ROWS, **fields})
+
+
+def score_size_refusals() -> list[Case]:
+    """Features whose bytes or columns are not the model's."""
+    five, seven = {"FP32": FLAT[:5]}, {"FP32": FLAT[:7]}
+    half = {"hex": "0000803f" * 2 + "0000"}
+    twelve = {"FP32": [0.0] * 12}
+    return [
+        refused_score("one_value_less", ("linear", "3"), features=five),
+        refused_score("one_value_more", ("linear", "3"), features=seven),
+        refused_score("half_a_value", ("linear",), features=half),
+        refused_score("one_byte", ("linear",), features={"hex": "00"}),
+        refused_score("columns_differ", ("columns", "3", "4"), features=twelve, columns=4),
+        refused_score("columns_zero", ("columns", "3"), columns=0),
+        refused_score("columns_negative", ("columns", "3"), columns=-3),
+    ]
+
+
+def score_refusals() -> list[Case]:
+    """Other fields that are wrong, then a request that is right."""
+    integers, halves = {"INT32": [1, 2, 3]}, {"hex": "003c003c003c"}
+    nan = {"hex": "00000000" * 5 + "0100c07f"}
+    nameless = refusal("INVALID_ARGUMENT", "model_name")
+    return [
+        refused_score("deadline_negative", ("deadline_ms", "-1"), context={"deadline_ms": -1}),
+        refused_score(
+            "request_id_too_long", ("request_id", "128"), context={"request_id": "r" * 129}
         ),
-        score(
-            "wire_score_one_value_more", refusal(wrong, "linear", "3"), features={"FP32": FLAT[:7]}
-        ),
-        score(
-            "wire_score_half_a_value",
-            refusal(wrong, "linear"),
-            features={"hex": "0000803f" * 2 + "0000"},
-        ),
-        score("wire_score_one_byte", refusal(wrong, "linear"), features={"hex": "00"}),
-        score(
-            "wire_score_columns_differ",
-            refusal(wrong, "columns", "3", "4"),
-            features={"FP32": [0.0] * 12},
-            columns=4,
-        ),
-        score(
-            "wire_score_columns_zero", refusal(wrong, "columns", "3"), features=TWO_ROWS, columns=0
-        ),
-        score(
-            "wire_score_columns_negative",
-            refusal(wrong, "columns", "3"),
-            features=TWO_ROWS,
-            columns=-3,
-        ),
-        score(
-            "wire_score_datatype_int32",
-            refusal(wrong, "INT32"),
-            features={"INT32": [1, 2, 3]},
-            datatype="INT32",
-        ),
-        score(
-            "wire_score_datatype_fp16",
-            refusal(wrong, "FP16"),
-            features={"hex": "003c003c003c"},
-            datatype="FP16",
-        ),
-        score(
-            "wire_score_datatype_bytes",
-            refusal(wrong, "BYTES"),
-            features={"hex": "010203"},
-            datatype="BYTES",
-        ),
-        score(
-            "wire_score_datatype_undefined", refusal(wrong, "99"), features=TWO_ROWS, datatype=99
-        ),
-        score(
-            "wire_score_nan_bits",
-            refusal(wrong, "row 1", "age"),
-            features={"hex": "00000000" * 5 + "0100c07f"},
-        ),
-        case(
-            "wire_score_without_model",
-            "score",
-            {"request": {"features": TWO_ROWS}},
-            refusal(wrong, "model_name"),
-        ),
-        case("wire_score_empty_request", "score", {"request": {}}, refusal(wrong, "model_name")),
-        score("wire_score_after_refusals", answer, features=TWO_ROWS),
+        refused_score("datatype_int32", ("INT32",), features=integers, datatype="INT32"),
+        refused_score("datatype_fp16", ("FP16",), features=halves, datatype="FP16"),
+        refused_score("datatype_bytes", ("BYTES",), features={"hex": "010203"}, datatype="BYTES"),
+        refused_score("datatype_undefined", ("99",), datatype=99),
+        refused_score("nan_bits", ("row 1", "age"), features=nan),
+        case("wire_score_without_model", "score", {"request": {"features": TWO_ROWS}}, nameless),
+        case("wire_score_empty_request", "score", {"request": {}}, nameless),
+        score("wire_score_after_refusals", scored(LINEAR, HOUSES[:2]), features=TWO_ROWS),
     ]
 
 
@@ -342,6 +303,8 @@ def wire_cases() -> list[Case]:
     """All cases of this file."""
     groups = (
         score_cases,
+        score_size_refusals,
+        score_refusals,
         null_cases,
         normalise_cases,
         sparse_cases,
