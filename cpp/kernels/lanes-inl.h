@@ -10,6 +10,7 @@
 
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <cstddef>
 
 #include "kernels/unaligned.h"
@@ -39,21 +40,30 @@ HWY_INLINE hn::Vec<D> load_partial(D d, const T* from, std::size_t count) {
 #endif
 }
 
-// 0 < count < Lanes(d). By halves: masked stores are microcoded on many AVX2 processors.
+// 0 < count <= Lanes(d). By halves: masked stores are microcoded on many AVX2 processors.
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE void store_by_halves(D d, hn::Vec<D> v, T* to, std::size_t count) {
+  if constexpr (hn::MaxLanes(d) == 1) {
+    store_value(hn::GetLane(v), to, 0);  // the intrinsic for one value wants it aligned
+  } else if (count == hn::MaxLanes(d)) {
+    hn::StoreU(v, d, to);
+  } else {
+    constexpr hn::Half<D> half;
+    constexpr std::size_t middle = hn::MaxLanes(half);
+    store_by_halves(half, hn::LowerHalf(half, v), to, std::min(count, middle));
+    if (count > middle) {
+      store_by_halves(half, hn::UpperHalf(half, v), to + middle, count - middle);
+    }
+  }
+}
+
+// 0 < count < Lanes(d).
 template <class D, typename T = hn::TFromD<D>>
 HWY_INLINE void store_partial(D d, hn::Vec<D> v, T* to, std::size_t count) {
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
   hn::BlendedStore(v, hn::FirstN(d, count), d, to);
 #else
-  if constexpr (hn::MaxLanes(d) > 1) {
-    constexpr hn::Half<D> half;
-    constexpr std::size_t middle = hn::MaxLanes(half);
-    if (count < middle) return store_partial(half, hn::LowerHalf(half, v), to, count);
-    hn::StoreU(hn::LowerHalf(half, v), half, to);
-    if (count > middle) {
-      store_partial(half, hn::UpperHalf(half, v), to + middle, count - middle);
-    }
-  }
+  store_by_halves(d, v, to, count);
 #endif
 }
 

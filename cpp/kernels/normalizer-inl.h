@@ -39,17 +39,23 @@ template <typename T>
 class RepeatedParameters {
  public:
   static constexpr std::size_t kLanes = hn::MaxLanes(hn::ScalableTag<T>());
-  static constexpr std::size_t kCapacity = 4096 / sizeof(T);
-  static constexpr std::size_t kColumnsMax = kCapacity / kLanes;
+  static constexpr std::size_t kCapacity = 2048 / sizeof(T);
+
+  // Rows with a tail, and enough of them to repay the copies.
+  static constexpr bool is_better(std::size_t columns, std::size_t rows) {
+    return columns % kLanes != 0 && columns <= kCapacity / kLanes && rows >= 4 * kLanes;
+  }
 
   explicit RepeatedParameters(const Normalizer<T>& normalizer)
       : columns_(normalizer.columns * kLanes) {
-    for (std::size_t i = 0; i < columns_; ++i) {
-      mean_[i] = load_value(normalizer.mean, i % normalizer.columns);
-      scale_[i] = load_value(normalizer.scale, i % normalizer.columns);
+    for (std::size_t start = 0; start < columns_; start += normalizer.columns) {
+      for (std::size_t c = 0; c < normalizer.columns; ++c) {
+        mean_[start + c] = load_value(normalizer.mean, c);
+        scale_[start + c] = load_value(normalizer.scale, c);
+      }
     }
   }
-  Normalizer<T> normalizer() const { return {mean_, scale_, columns_}; }
+  [[nodiscard]] Normalizer<T> normalizer() const { return {mean_, scale_, columns_}; }
 
  private:
   std::size_t columns_;
@@ -76,10 +82,9 @@ HWY_INLINE void scale_values(const Normalizer<T>& normalizer, const T* x, std::s
 
 template <class Function, typename T>
 void scale_rows(const Normalizer<T>& normalizer, const T* x, std::size_t rows, T* y) noexcept {
-  using Repeated = RepeatedParameters<T>;
   const std::size_t count = rows * normalizer.columns;
-  if (rows >= Repeated::kLanes && normalizer.columns <= Repeated::kColumnsMax) {
-    const Repeated repeated(normalizer);
+  if (RepeatedParameters<T>::is_better(normalizer.columns, rows)) {
+    const RepeatedParameters<T> repeated(normalizer);
     scale_values<Function>(repeated.normalizer(), x, count, y);
   } else {
     scale_values<Function>(normalizer, x, count, y);

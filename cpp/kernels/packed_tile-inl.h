@@ -120,7 +120,7 @@ class PackedProducts {
   // Whether the lanes wasted on `outputs` cost less than folding dot products would.
   static constexpr bool is_better(std::size_t columns, std::size_t outputs, std::size_t rows) {
     const std::size_t wasted = (kLanes - outputs % kLanes) % kLanes;
-    return rows >= 32 && columns * wasted <= 4 * kLanes * outputs;
+    return rows >= 32 && outputs > 1 && columns * wasted <= 4 * kLanes * outputs;
   }
 
   template <bool kCentred>
