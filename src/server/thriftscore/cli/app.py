@@ -39,6 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         status = build(arguments)(
             args=list(arguments), prog_name="thriftscore", standalone_mode=False
         )
+        sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
