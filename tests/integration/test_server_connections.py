@@ -49,8 +49,10 @@ def test_pipelined_replies_come_in_the_order_of_the_calls(server, protocol):
 
 def test_slow_call_does_not_let_the_next_reply_overtake(start_server):
     server = start_server(threads=4)
+    # Together below the bytes in flight at which reading stops, so that they run at once.
+    slow = frame(slow_call(1, rows=60_000))
     with server.connect() as connection:
-        connection.send(frame(slow_call(1)) + frame(PING) + frame(slow_call(2)) + frame(PING))
+        connection.send(slow + frame(PING) + slow + frame(PING))
         replies = [decode("binary", connection.receive_message()) for _ in range(4)]
     assert [reply.name for reply in replies] == ["score_sparse", "ping", "score_sparse", "ping"]
 

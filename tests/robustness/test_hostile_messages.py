@@ -48,6 +48,11 @@ def in_request(inner):
     return field(STRUCT, 1, field(STRING, 1, text(b"linear")) + inner + b"\0") + b"\0"
 
 
+def request_id(data):
+    """A context with this request id, which the reply would echo."""
+    return field(STRUCT, 5, field(STRING, 1, text(data)) + b"\0")
+
+
 def nested_structs(depth):
     """An unknown field of structs in structs, `depth` of them."""
     return field(STRUCT, 99, field(STRUCT, 1) * (depth - 1) + b"\0" * depth)
@@ -131,9 +136,10 @@ BINARY = {
     "B-19 bool 2": (in_request(field(BOOL, 99, b"\2")), REFUSED),
     "B-19 bool 255": (in_request(field(BOOL, 99, b"\xff")), REFUSED),
     "B-19 bool 2 in a list": (in_request(field(LIST, 99, listed(BOOL, 3, b"\0\1\2"))), REFUSED),
-    "B-20 text that is not UTF-8": (in_request(field(STRING, 2, text(b"\xff\xfe"))), INVALID),
-    "B-20 overlong UTF-8": (in_request(field(STRING, 2, text(b"\xc0\xaf"))), INVALID),
-    "B-20 surrogate": (in_request(field(STRING, 2, text(b"\xed\xa0\x80"))), INVALID),
+    "B-20 text that is not UTF-8": (in_request(request_id(b"\xff\xfe")), INVALID),
+    "B-20 overlong UTF-8": (in_request(request_id(b"\xc0\xaf")), INVALID),
+    "B-20 surrogate": (in_request(request_id(b"\xed\xa0\x80")), INVALID),
+    "text that is UTF-8": (in_request(request_id("grün".encode())), ANSWERED),
     "any bytes in an unknown string": (in_request(field(STRING, 99, text(b"\xff"))), ANSWERED),
     # Depth 1 is the arguments, depth 2 the request.
     "B-21 nesting 64": (in_request(nested_structs(62)), ANSWERED),
@@ -179,7 +185,8 @@ COMPACT = {
         REFUSED,
     ),
     "C-18 field id 70000": (compact_request(b"\x05" + varint(2 * 70_000) + b"\0"), REFUSED),
-    "B-20 text that is not UTF-8": (compact_request(b"\x18\x02\xff\xfe"), INVALID),
+    "B-20 text that is not UTF-8": (compact_request(b"\x4c\x18\x02\xff\xfe\0"), INVALID),
+    "text that is UTF-8": (compact_request(b"\x4c\x18\x02\xc3\xbc\0"), ANSWERED),
     "B-21 nesting 64": (compact_request(b"\xfc" + b"\x1c" * 61 + b"\0" * 62), ANSWERED),
     "B-21 nesting 65": (compact_request(b"\xfc" + b"\x1c" * 62 + b"\0" * 63), REFUSED),
     "B-22 nesting 100,000": (compact_request(b"\xfc" + b"\x1c" * 100_000), REFUSED),

@@ -17,7 +17,7 @@ from thrift_wire import RawConnection, StockClient
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
-THRIFTSCORE = [sys.executable, "-c", "from thriftscore.cli.app import main; main()"]
+THRIFTSCORE = [str(Path(sys.executable).with_name("thriftscore"))]
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0) -> Any:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -60,18 +60,24 @@ class Call:
         self.check_deadline()
 
 
-_current: ContextVar[Call | None] = ContextVar("thriftscore_call", default=None)
+_current: ContextVar[Call] = ContextVar("thriftscore_call")
 
 
 def current_call() -> Call:
-    """The call that this thread answers; a new one outside of a dispatcher."""
-    call = _current.get()
-    if call is None:
-        call = Call()
-        _current.set(call)
-    return call
+    """The call that this thread answers. LookupError outside of one."""
+    return _current.get()
 
 
-def enter_call(call: Call) -> None:
-    """Makes `call` the one that this thread answers."""
-    _current.set(call)
+def enter_call(call: Call) -> Token[Call]:
+    """Makes `call` the one that this thread answers, until the token is given back."""
+    return _current.set(call)
+
+
+def leave_call(token: Token[Call]) -> None:
+    """Ends what enter_call began."""
+    _current.reset(token)
+
+
+def in_call() -> bool:
+    """Whether this thread answers a call."""
+    return _current.get(None) is not None

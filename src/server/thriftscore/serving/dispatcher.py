@@ -20,7 +20,7 @@ from thrift.Thrift import TApplicationException, TMessageType
 from thrift.transport.TTransport import TMemoryBuffer
 
 from thriftscore.errors import InvalidArgument, Overloaded, ThriftscoreError
-from thriftscore.serving.calls import Call, enter_call
+from thriftscore.serving.calls import Call, enter_call, leave_call
 from thriftscore.serving.logs import get_logger
 from thriftscore.serving.message_check import MessageCheck, MessageLimits
 from thriftscore.serving.replies import encode_exception, encode_result, open_protocol
@@ -135,8 +135,9 @@ class Dispatcher:
     def _answer(self, ticket: Ticket) -> None:
         call = ticket.call
         call.started_ns = time.monotonic_ns()
-        enter_call(call)
+        token = enter_call(call)
         reply = self._reply(ticket, self._process)
+        leave_call(token)
         call.finished_ns = time.monotonic_ns()
         self._on_finished(call)
         ticket.on_reply(reply)

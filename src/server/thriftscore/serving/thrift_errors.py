@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from thriftscore._generated.ttypes import ScoringError
 from thriftscore.errors import ErrorCode, InvalidArgument, ThriftscoreError
-from thriftscore.serving.calls import current_call
+from thriftscore.serving.calls import Call, current_call, enter_call, in_call, leave_call
 from thriftscore.serving.logs import get_logger
 
 Result = TypeVar("Result")
@@ -36,6 +36,12 @@ def reports_errors(method: Callable[..., Result]) -> Callable[..., Result]:
 
     @wraps(method)
     def reporting(self: object, *arguments: Any) -> Result:  # noqa: ANN401
+        if not in_call():  # called without a dispatcher
+            token = enter_call(Call(method.__name__))
+            try:
+                return reporting(self, *arguments)
+            finally:
+                leave_call(token)
         call = current_call()
         try:
             return method(self, *arguments)
