@@ -9,7 +9,6 @@
 #include <string>
 #include <stdexcept>
 #include <string_view>
-#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -60,9 +59,6 @@ void take(const py::dict& options, const char* name, T& into) {
 
 ServerOptions parse_options(const py::dict& given) {
   ServerOptions options;
-  take(given, "host", options.host);
-  take(given, "port", options.port);
-  take(given, "unix_socket", options.unix_socket);
   take(given, "io_threads", options.io_threads);
   take(given, "busy_poll", options.busy_poll);
   take(given, "compute_threads", options.compute_threads);
@@ -78,18 +74,6 @@ ServerOptions parse_options(const py::dict& given) {
   take(given, "deferred_calls_max", options.deferred_calls_max);
   take(given, "compute_jobs_max", options.compute_jobs_max);
   return options;
-}
-
-/** Raises OSError with the system's number and the address. */
-void listen(Server& server) {
-  try {
-    server.listen();
-  } catch (const std::system_error& error) {
-    const auto arguments =
-        py::make_tuple(error.code().value(), error.code().message(), error.what());
-    PyErr_SetObject(PyExc_OSError, arguments.ptr());
-    throw py::error_already_set();
-  }
 }
 
 /** One name under which a version can be requested. */
@@ -215,7 +199,7 @@ void bind_server(py::module_& module) {
              return std::make_shared<Server>(parse_options(options));
            }),
            py::arg("options"))
-      .def("listen", &listen)
+      .def("adopt_listener", &Server::adopt_listener, py::arg("descriptor"))
       .def("start", &Server::start, Released())
       .def("set_serving", &Server::set_serving, py::arg("serving"))
       .def("begin_drain", &Server::begin_drain, Released())
@@ -228,7 +212,6 @@ void bind_server(py::module_& module) {
       .def("take_call", &take_call, py::arg("patience_ms"))
       .def("counts", &counts)
       .def("statistics", &statistics)
-      .def_property_readonly("port", &Server::port)
       .def_property_readonly("connections_max", &Server::connections_max)
       .def_property_readonly("io_threads", &Server::io_threads);
 }

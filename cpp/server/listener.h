@@ -6,9 +6,7 @@
 #include <asio/generic/stream_protocol.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <cstdint>
 #include <functional>
-#include <string>
 
 #include "server/plain_stream.h"
 
@@ -24,31 +22,23 @@ class Listener {
   /** Takes a connected socket; it may close it. */
   using Take = std::function<void(Socket)>;
 
-  Listener(asio::io_context& context, Take take);
-
-  /** Binds and listens. Throws std::system_error, which names the address. */
-  void listen_tcp(const std::string& host, std::uint16_t port);
-  /** A socket file that nobody listens on is replaced; one in use is an error. */
-  void listen_unix(const std::string& path);
+  /**
+   * Takes over `descriptor`, a TCP or Unix-domain socket that listens already. Throws
+   * std::system_error if it is none; then the descriptor stays with the caller.
+   */
+  Listener(asio::io_context& context, int descriptor, Take take);
 
   void start() { accept(); }
-  /** Stops listening and removes the socket file. On the thread of the loop, or after it. */
+  /** Stops listening. On the thread of the loop, or after it has ended. */
   void close();
 
-  /** The TCP port; 0 for a Unix-domain socket. */
-  std::uint16_t port() const noexcept { return port_; }
-
  private:
-  void bind(const asio::generic::stream_protocol::endpoint& endpoint, const std::string& name);
   void accept();
   void accepted(const asio::error_code& error, Socket socket);
 
-  asio::io_context& context_;
   asio::basic_socket_acceptor<asio::generic::stream_protocol> acceptor_;
   asio::steady_timer rest_;
   Take take_;
-  std::uint16_t port_ = 0;
-  std::string path_;
 };
 
 }  // namespace thriftscore::server

@@ -4,18 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace thriftscore::server {
 
 struct ServerOptions {
-  /** Address of the TCP listener; empty = none. */
-  std::string host = "127.0.0.1";
-  /** TCP port; 0 = any free one. */
-  std::uint16_t port = 9090;
-  /** Path of a Unix-domain socket besides; empty = none. A stale socket file is replaced. */
-  std::string unix_socket;
-
   /** Event loops, each with a thread of its own; 0 = one for each core. */
   std::size_t io_threads = 0;
   /** Loops never sleep: the lowest latency, for a core each. */

@@ -52,19 +52,10 @@ Server::Server(ServerOptions options)
 
 Server::~Server() { stop(); }
 
-void Server::listen() {
-  const auto add = [this]() -> Listener& {
-    auto take_socket = [this](Listener::Socket socket) { take(std::move(socket)); };
-    listeners_.push_back(std::make_unique<Listener>(loops_[0]->context(), take_socket));
-    return *listeners_.back();
-  };
-  const auto& options = shared_.options;
-  if (!options.host.empty()) {
-    auto& tcp = add();
-    tcp.listen_tcp(options.host, options.port);
-    port_ = tcp.port();
-  }
-  if (!options.unix_socket.empty()) add().listen_unix(options.unix_socket);
+void Server::adopt_listener(int descriptor) {
+  listeners_.push_back(std::make_unique<Listener>(
+      loops_[0]->context(), descriptor,
+      [this](Listener::Socket socket) { take(std::move(socket)); }));
 }
 
 void Server::start() {

@@ -28,7 +28,7 @@ struct Counts {
 };
 
 /**
- * Life cycle: construct, listen, publish, start, drain, stop. Every member may be called from any
+ * Life cycle: construct, adopt listeners, publish, start, drain, stop. Every member may be called from any
  * thread, but start() and stop() by one at a time. No member needs or takes the GIL.
  */
 class Server {
@@ -39,8 +39,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /** Binds the listeners that the options name. Throws std::system_error. */
-  void listen();
+  /**
+   * Takes over a TCP or Unix-domain socket that listens. Before start(). Throws std::system_error
+   * if it is none; then the descriptor stays with the caller.
+   */
+  void adopt_listener(int descriptor);
   /** Starts the loops and accepts connections. */
   void start();
   /** From here on requests see `snapshot`; those under way finish with what they have. */
@@ -56,7 +59,6 @@ class Server {
   void stop();
 
   DeferredCalls& deferred() noexcept { return shared_.deferred; }
-  std::uint16_t port() const noexcept { return port_; }
   std::size_t connections_max() const noexcept { return connections_max_; }
   std::size_t io_threads() const noexcept { return loops_.size(); }
   Counts counts() const;
@@ -70,7 +72,6 @@ class Server {
   std::size_t connections_max_;
   std::vector<std::unique_ptr<EventLoop>> loops_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // on the first loop
-  std::uint16_t port_ = 0;
   std::size_t next_loop_ = 0;
   std::atomic<std::uint64_t> handed_over_{0};
   std::atomic<std::uint64_t> over_limit_{0};
