@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,7 +147,9 @@ def _next_version(model: Directory) -> int:
 
 
 def _discard(model: Directory, temporary: str) -> None:
-    with model.open(temporary) as directory:
-        for name in directory.names():
-            directory.remove(name)
-    os.rmdir(temporary, dir_fd=model.descriptor)
+    """Remove what was written; where even that fails, the first error is the one to tell."""
+    with suppress(OSError):
+        with model.open(temporary) as directory:
+            for name in directory.names():
+                directory.remove(name)
+        os.rmdir(temporary, dir_fd=model.descriptor)
