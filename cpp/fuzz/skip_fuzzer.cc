@@ -30,7 +30,7 @@ std::string skip_in_pieces(Bytes bytes, std::size_t piece) {
   for (std::size_t end = 0;; end = std::min(end + piece, bytes.size())) {
     const Buffer part(bytes.begin() + static_cast<std::ptrdiff_t>(done),
                       bytes.begin() + static_cast<std::ptrdiff_t>(end));
-    Reader reader(part, kMayFollow - part.size(), kLimits);
+    Reader reader(part, kMayFollow - end, kLimits);
     reader.set_values_left(values_left);
     has_begun = has_begun || begin_struct(reader, state);
     const bool ended = resume_skip(reader, state);

@@ -11,4 +11,10 @@ void bind_model(pybind11::module_& module);
 /// simd_target, simd_targets, select_simd_target, and the submodule `kernels`.
 void bind_kernels(pybind11::module_& module);
 
+/// Server, Publisher, PendingCall: the native server.
+void bind_server(pybind11::module_& module);
+
+/// The submodule `wire`: the Thrift codec, for tests.
+void bind_wire(pybind11::module_& module);
+
 }  // namespace thriftscore::python

@@ -6,4 +6,6 @@ PYBIND11_MODULE(_native, module) {
   module.attr("version") = THRIFTSCORE_VERSION;
   thriftscore::python::bind_model(module);
   thriftscore::python::bind_kernels(module);
+  thriftscore::python::bind_server(module);
+  thriftscore::python::bind_wire(module);
 }

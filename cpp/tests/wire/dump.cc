@@ -29,10 +29,10 @@ void append(std::string& out, double value) {
   append_hex(out, &bits, sizeof(bits));
 }
 
-void append(std::string& out, std::string_view value) {
-  out += '"';
+/// "!" is escaped, too: no text starts like a refusal.
+void append_escaped(std::string& out, std::string_view value) {
   for (const char c : value) {
-    const bool is_plain = c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+    const bool is_plain = c >= ' ' && c < 0x7f && c != '"' && c != '\\' && c != '!';
     if (is_plain) {
       out += c;
     } else {
@@ -40,6 +40,11 @@ void append(std::string& out, std::string_view value) {
       append_hex(out, &c, 1);
     }
   }
+}
+
+void append(std::string& out, std::string_view value) {
+  out += '"';
+  append_escaped(out, value);
   out += '"';
 }
 
@@ -146,9 +151,10 @@ std::string dump_message(Protocol protocol, Bytes message, const Limits& limits)
   Call call;
   Status status = read_call(protocol, message, limits, call);
   if (status != Status::kOk) return refusal(status);
-  std::string out(call.service);
+  std::string out;
+  append_escaped(out, call.service);
   if (!out.empty()) out += ':';
-  out += call.method;
+  append_escaped(out, call.method);
   out += '#' + std::to_string(call.sequence_id);
   status = append_call(out, call, limits);
   return status == Status::kOk ? out : refusal(status);
