@@ -107,14 +107,43 @@ struct Exponential {
   }
 };
 
+// A vector of floats as two of doubles, and back.
+struct InDouble {
+  using V = hn::Vec<hn::ScalableTag<float>>;
+  using Wide = hn::Vec<hn::ScalableTag<double>>;
+  static constexpr hn::ScalableTag<double> kWide{};
+  static constexpr hn::Half<hn::ScalableTag<float>> kHalf{};
+
+  static HWY_INLINE Wide lower(V v) { return hn::PromoteTo(kWide, hn::LowerHalf(kHalf, v)); }
+  static HWY_INLINE Wide upper(V v) { return hn::PromoteTo(kWide, hn::UpperHalf(kHalf, v)); }
+  static HWY_INLINE V rounded(Wide lower, Wide upper) {
+    return hn::Combine(hn::ScalableTag<float>(), hn::DemoteTo(kHalf, upper),
+                       hn::DemoteTo(kHalf, lower));
+  }
+};
+
+// numerator / (1 + power), for float rounded once: three roundings of its own beside that of the
+// power would exceed 2 ulp.
+template <class V>
+HWY_INLINE V divide_by_one_plus(hn::ScalableTag<double> d, V numerator, V power) {
+  return hn::Div(numerator, hn::Add(hn::Set(d, 1.0), power));
+}
+
+template <class V>
+HWY_INLINE V divide_by_one_plus(hn::ScalableTag<float> /*d*/, V numerator, V power) {
+  constexpr auto d = InDouble::kWide;
+  return InDouble::rounded(
+      divide_by_one_plus(d, InDouble::lower(numerator), InDouble::lower(power)),
+      divide_by_one_plus(d, InDouble::upper(numerator), InDouble::upper(power)));
+}
+
 // exp(-|x|) cannot overflow, and dividing it keeps the digits of a result near zero.
 struct Sigmoid {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D d, V x) const {
-    const V one = hn::Set(d, hn::TFromD<D>{1});
     const V power = exp_of_sum(d, hn::Neg(hn::Abs(x)), hn::Zero(d));
-    const V numerator = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), power, one);
-    return hn::Div(numerator, hn::Add(one, power));
+    const V one = hn::Set(d, hn::TFromD<D>{1});
+    return divide_by_one_plus(d, hn::IfThenElse(hn::Lt(x, hn::Zero(d)), power, one), power);
   }
 };
 
@@ -135,27 +164,24 @@ class Divisor;
 // Adds and divides in double.
 template <>
 class Divisor<float> {
-  using V = hn::Vec<hn::ScalableTag<float>>;
+  using V = InDouble::V;
 
  public:
-  HWY_INLINE Divisor() : total_(hn::Zero(wide_)) {}
-  HWY_INLINE void add(V v) { total_ = hn::Add(total_, hn::Add(lower_half(v), upper_half(v))); }
-  HWY_INLINE void finish() { total_ = hn::Div(hn::Set(wide_, 1.0), hn::SumOfLanes(wide_, total_)); }
+  HWY_INLINE Divisor() : total_(hn::Zero(InDouble::kWide)) {}
+  HWY_INLINE void add(V v) {
+    total_ = hn::Add(total_, hn::Add(InDouble::lower(v), InDouble::upper(v)));
+  }
+  HWY_INLINE void finish() {
+    const auto total = hn::SumOfLanes(InDouble::kWide, total_);
+    total_ = hn::Div(hn::Set(InDouble::kWide, 1.0), total);
+  }
   HWY_INLINE V divide(V v) const {
-    const auto lower = hn::DemoteTo(half_, hn::Mul(lower_half(v), total_));
-    const auto upper = hn::DemoteTo(half_, hn::Mul(upper_half(v), total_));
-    return hn::Combine(hn::ScalableTag<float>(), upper, lower);
+    return InDouble::rounded(hn::Mul(InDouble::lower(v), total_),
+                             hn::Mul(InDouble::upper(v), total_));
   }
 
  private:
-  using Wide = hn::Vec<hn::ScalableTag<double>>;
-  static constexpr hn::ScalableTag<double> wide_{};
-  static constexpr hn::Half<hn::ScalableTag<float>> half_{};
-
-  static HWY_INLINE Wide lower_half(V v) { return hn::PromoteTo(wide_, hn::LowerHalf(half_, v)); }
-  static HWY_INLINE Wide upper_half(V v) { return hn::PromoteTo(wide_, hn::UpperHalf(half_, v)); }
-
-  Wide total_;  // after finish(), its reciprocal
+  InDouble::Wide total_;  // after finish(), its reciprocal
 };
 
 // Keeps what each addition rounds away: Knuth's TwoSum (The Art of Computer Programming, 4.2.2).

@@ -55,7 +55,7 @@ std::vector<long double> exact_softmax(std::span<const T> row) {
 template <typename T>
 std::vector<T> sweep() {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr std::size_t kPoints = 200'000;
+  constexpr std::size_t kPoints = 400'000;
   constexpr T kRange = std::is_same_v<T, float> ? T{112} : T{770};
   std::vector<T> values;
   const Bits stride = std::numeric_limits<Bits>::max() / kPoints;
@@ -169,7 +169,7 @@ TYPED_TEST(ActivationTest, SoftmaxOfSpecialValuesFollowsTheFormula) {
   using T = TypeParam;
   const T infinity = this->kInfinity;
   this->with_every_target([&](const Kernels<T>& kernels) {
-    for (const std::size_t columns : {3, 8, 21}) {
+    for (const std::size_t columns : {3U, 8U, 21U}) {
       const std::vector<T> scores = this->random_values(columns);
       const auto softmax_with = [&](std::size_t column, T score) {
         std::vector<T> y = scores;

@@ -19,8 +19,9 @@ template <typename T>
 class GuardedBuffer {
  public:
   explicit GuardedBuffer(std::span<const T> values, std::size_t gap = 0)
-      : count_(values.size()), pages_(values.size_bytes() + gap) {
-    start_ = pages_.end - gap - values.size_bytes();
+      : count_(values.size()),
+        pages_(values.size_bytes() + gap),
+        start_(pages_.end - gap - values.size_bytes()) {
     std::fill(pages_.start, pages_.end, kFill);
     if (!values.empty()) std::memcpy(start_, values.data(), values.size_bytes());
   }
@@ -68,7 +69,7 @@ class GuardedBuffer {
     std::size_t mapped_size = 0;
   };
 
-  std::size_t count_;
+  std::size_t count_ = 0;
   Pages pages_;
   unsigned char* start_ = nullptr;
 };

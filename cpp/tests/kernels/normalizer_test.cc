@@ -62,11 +62,11 @@ TYPED_TEST_SUITE(NormalizerTest, ValueTypes);
 TYPED_TEST(NormalizerTest, IsBitEqualToTheFormulaForEveryTail) {
   this->with_every_target([&](const Kernels<TypeParam>& kernels) {
     for (std::size_t columns = 1; columns <= 70; ++columns) {
-      for (const std::size_t rows : {0, 1, 2, 3, 8, 9, 17, 40}) {
+      for (const std::size_t rows : {0U, 1U, 2U, 3U, 8U, 9U, 17U, 40U}) {
         this->expect_exact(kernels, rows, columns);
       }
     }
-    for (const std::size_t columns : {127, 128, 129, 255, 256, 257, 784}) {
+    for (const std::size_t columns : {127U, 128U, 129U, 255U, 256U, 257U, 784U}) {
       this->expect_exact(kernels, 19, columns);
     }
   });

@@ -6,6 +6,9 @@
 #include <iostream>
 #include <set>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 #include "kernels/kernels.h"
 
@@ -31,7 +34,7 @@ TEST(Targets, EveryAvailableTargetCanBeSelectedByName) {
   ASSERT_FALSE(names.empty());
   EXPECT_EQ(names.front(), "scalar");
   EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size());
-  for (const auto name : names) {
+  for (const std::string_view name : names) {
     ASSERT_TRUE(select_target(name)) << name;
     EXPECT_EQ(active_target(), name);
     EXPECT_EQ(target_error(name), "");
@@ -48,7 +51,7 @@ TEST(Targets, SelectingChangesTheKernels) {
 
 TEST(Targets, UnknownNameIsRefusedAndChangesNothing) {
   ASSERT_TRUE(select_target("scalar"));
-  for (const auto name : {"", "AVX2", "avx9", "scalar "}) {
+  for (const std::string_view name : {"", "AVX2", "avx9", "scalar "}) {
     EXPECT_FALSE(select_target(name)) << name;
     EXPECT_EQ(active_target(), "scalar");
   }
@@ -56,8 +59,26 @@ TEST(Targets, UnknownNameIsRefusedAndChangesNothing) {
       target_error("avx9").find("SIMD target 'avx9' is not available; expected one of scalar"), 0U);
 }
 
+TEST(Targets, AnyNumberOfThreadsScoreAtOnce) {
+  constexpr std::size_t kThreads = 8;
+  constexpr std::size_t kColumns = 37;
+  const std::vector<float> ones(kColumns, 1.0F);
+  const float bias = 2.0F;
+  std::vector<float> scores(kThreads);
+  {
+    std::vector<std::jthread> threads;
+    threads.reserve(kThreads);
+    for (float& score : scores) {
+      threads.emplace_back([&] {
+        active<float>().weighted_sum({ones.data(), &bias, kColumns, 1}, ones.data(), 1, &score);
+      });
+    }
+  }
+  EXPECT_EQ(scores, std::vector<float>(kThreads, kColumns + bias));
+}
+
 TEST_F(TargetsDeathTest, EnvironmentForcesATarget) {
-  for (const auto name : available_targets()) {
+  for (const std::string_view name : available_targets()) {
     EXPECT_EXIT(report_choice_for(std::string(name).c_str()), testing::ExitedWithCode(0),
                 "chose " + std::string(name) + "; error: \n");
   }

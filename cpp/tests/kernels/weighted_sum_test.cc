@@ -115,10 +115,10 @@ TYPED_TEST(WeightedSumTest, IsRightForEveryTailOfColumnsOutputsAndRows) {
 
 TYPED_TEST(WeightedSumTest, IsRightAcrossBlocksOfRowsAndColumns) {
   this->with_every_target([&](const Kernels<TypeParam>& kernels) {
-    for (const std::size_t columns : {511, 512, 513, 1023, 1024, 1025, 2051}) {
+    for (const std::size_t columns : {511U, 512U, 513U, 1023U, 1024U, 1025U, 2051U}) {
       this->expect_both_kernels(kernels, {5, columns, 6});
     }
-    for (const std::size_t rows : {47, 48, 49, 95, 97, 150}) {
+    for (const std::size_t rows : {47U, 48U, 49U, 95U, 97U, 150U}) {
       this->expect_both_kernels(kernels, {rows, 13, 10});
       this->expect_both_kernels(kernels, {rows, 32, 1});
     }
@@ -155,7 +155,7 @@ TYPED_TEST(WeightedSumTest, InfinitiesFollowIeee) {
   using T = TypeParam;
   const T infinity = this->kInfinity;
   this->with_every_target([&](const Kernels<T>& kernels) {
-    for (const std::size_t columns : {2, 9, 33}) {
+    for (const std::size_t columns : {2U, 9U, 33U}) {
       auto problem = this->plain(this->random_problem({1, columns, 1}));
       problem.x[columns - 1] = infinity;
       problem.weights[columns - 1] = -2;
@@ -175,7 +175,7 @@ TYPED_TEST(WeightedSumTest, InfinitiesFollowIeee) {
 TYPED_TEST(WeightedSumTest, KeepsDenormalAndHugeTerms) {
   using T = TypeParam;
   this->with_every_target([&](const Kernels<T>& kernels) {
-    for (const std::size_t columns : {1, 7, 40}) {
+    for (const std::size_t columns : {1U, 7U, 40U}) {
       auto problem = this->plain(this->random_problem({3, columns, 1}));
       problem.bias = {T{0}};
       problem.weights.assign(columns, T{1});
