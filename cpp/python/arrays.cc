@@ -12,9 +12,7 @@ using py::detail::npy_api;
 
 std::string text_of(py::handle object) { return py::str(object).cast<std::string>(); }
 
-std::string type_name(py::handle object) {
-  return text_of(py::type::of(object).attr("__name__"));
-}
+std::string type_name(py::handle object) { return text_of(py::type::of(object).attr("__name__")); }
 
 [[noreturn]] void throw_type(const char* name, const std::string& expected,
                              const std::string& received) {
@@ -68,8 +66,8 @@ py::object new_array(Type type, int dimensions, std::size_t rows, std::size_t co
   const npy_api& api = npy_api::get();
   const std::array<Py_intptr_t, 2> shape = {static_cast<Py_intptr_t>(rows),
                                             static_cast<Py_intptr_t>(columns)};
-  PyObject* descriptor = api.PyArray_DescrFromType_(
-      type == Type::kFp32 ? npy_api::NPY_FLOAT_ : npy_api::NPY_DOUBLE_);
+  PyObject* descriptor =
+      api.PyArray_DescrFromType_(type == Type::kFp32 ? npy_api::NPY_FLOAT_ : npy_api::NPY_DOUBLE_);
   // Takes over the reference to the descriptor. NumPy refuses a size that is out of range.
   PyObject* array =
       api.PyArray_NewFromDescr_(api.PyArray_Type_, descriptor, dimensions,
@@ -96,8 +94,7 @@ BufferView::BufferView(py::handle object, const char* name) {
   throw_type(name, "an object with bytes", type_name(object));
 }
 
-std::size_t count_rows(const BufferView& buffer, Type type, std::size_t columns,
-                       const char* name) {
+std::size_t count_rows(const BufferView& buffer, Type type, std::size_t columns, const char* name) {
   const std::size_t row_bytes = columns * size_of(type);
   if (buffer.size() % row_bytes != 0) {
     throw_value(name,

@@ -22,7 +22,8 @@ constexpr std::size_t size_of(Type type) noexcept {
 /// Calls `call` with a value of the type: a float or a double.
 template <typename Call>
 decltype(auto) with_type(Type type, Call&& call) {
-  return type == Type::kFp32 ? std::forward<Call>(call)(float{}) : std::forward<Call>(call)(double{});
+  return type == Type::kFp32 ? std::forward<Call>(call)(float{})
+                             : std::forward<Call>(call)(double{});
 }
 
 /// A C-contiguous array of float32 or float64 in native byte order, with 1 or 2 dimensions, at any

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels themselves, for tests and benchmarks.
-#include "kernels/kernels.h"
-
 #include <pybind11/stl.h>
 
 #include <cstring>
@@ -9,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/kernels.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
 
@@ -72,9 +71,9 @@ py::object normalized_weighted_sum(py::handle x_object, py::handle mean_object,
   py::object y = new_array(x.type, x.dimensions, x.rows, weights.rows);
   with_type(x.type, [&](auto value) {
     using T = decltype(value);
-    kernels::active<T>().normalized_weighted_sum(
-        normalizer_of<T>(mean, scale), weighted_sum_of<T>(weights, bias), values<T>(x), x.rows,
-        static_cast<T*>(data_of(y)));
+    kernels::active<T>().normalized_weighted_sum(normalizer_of<T>(mean, scale),
+                                                 weighted_sum_of<T>(weights, bias), values<T>(x),
+                                                 x.rows, static_cast<T*>(data_of(y)));
   });
   return y;
 }

@@ -155,11 +155,10 @@ void bind_model(py::module_& module) {
       .def_property_readonly("classes", described(&ModelDescription::classes))
       .def_property_readonly("has_normalizer", described(&ModelDescription::has_normalizer))
       .def_property_readonly("plan", described(&ModelDescription::plan))
-      .def_property_readonly(
-          "missing_values",
-          [](const Model& model) {
-            return model.description().refuses_missing ? "refuse" : "propagate";
-          })
+      .def_property_readonly("missing_values",
+                             [](const Model& model) {
+                               return model.description().refuses_missing ? "refuse" : "propagate";
+                             })
       .def("score", &score, py::arg("features"))
       .def("score_bytes", &score_bytes, py::arg("features"), py::arg("datatype"))
       .def("normalize", &normalize<Direction::kForward>, py::arg("values"))

@@ -6,8 +6,8 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -106,8 +106,8 @@ class Publisher {
   std::shared_ptr<const server::ServedVersion> find_or_make(const Target& target) const {
     const auto known = served_.find({target.model, target.version});
     if (known != served_.end() && known->second->model == target.native) return known->second;
-    return std::make_shared<const server::ServedVersion>(server::ServedVersion{
-        target.model, std::to_string(target.version), target.native});
+    return std::make_shared<const server::ServedVersion>(
+        server::ServedVersion{target.model, std::to_string(target.version), target.native});
   }
 
   std::shared_ptr<Server> server_;
@@ -115,9 +115,10 @@ class Publisher {
       served_;
 };
 
-void publish(const std::shared_ptr<Publisher>& publisher,
-             const std::vector<std::tuple<std::string, std::string, std::int64_t,
-                                          std::shared_ptr<Model>>>& targets) {
+void publish(
+    const std::shared_ptr<Publisher>& publisher,
+    const std::vector<std::tuple<std::string, std::string, std::int64_t, std::shared_ptr<Model>>>&
+        targets) {
   std::vector<Target> parsed;
   for (const auto& [model, name, version, native] : targets) {
     parsed.push_back({model, name, version, native});
@@ -139,10 +140,12 @@ std::optional<PendingCall> take_call(const std::shared_ptr<Server>& server,
 
 py::dict describe(const server::LatencyHistogram& histogram) {
   using namespace pybind11::literals;
+  py::list buckets;
+  histogram.for_each_bucket([&buckets](std::uint64_t middle_ns, std::uint64_t count) {
+    buckets.append(py::make_tuple(middle_ns, count));
+  });
   return py::dict("count"_a = histogram.count(), "sum_ns"_a = histogram.sum_ns(),
-                  "p50_ns"_a = histogram.quantile_ns(0.5), "p90_ns"_a = histogram.quantile_ns(0.9),
-                  "p99_ns"_a = histogram.quantile_ns(0.99),
-                  "p999_ns"_a = histogram.quantile_ns(0.999), "max_ns"_a = histogram.max_ns());
+                  "max_ns"_a = histogram.max_ns(), "buckets"_a = buckets);
 }
 
 py::list statistics(const Server& server) {
@@ -175,9 +178,8 @@ py::dict counts(const Server& server) {
     refused[py::str(wire::name_of(static_cast<wire::Status>(i)))] = sum.refused[i];
   }
   return py::dict("connections"_a = sum.connections,
-                  "connections_accepted"_a = sum.connections_accepted,
-                  "bytes_in"_a = sum.bytes_in, "bytes_out"_a = sum.bytes_out,
-                  "calls_under_way"_a = sum.calls_under_way,
+                  "connections_accepted"_a = sum.connections_accepted, "bytes_in"_a = sum.bytes_in,
+                  "bytes_out"_a = sum.bytes_out, "calls_under_way"_a = sum.calls_under_way,
                   "deferred_calls"_a = sum.deferred_calls, "closed"_a = closed,
                   "refused"_a = refused);
 }
@@ -203,11 +205,12 @@ void bind_server(py::module_& module) {
       .def("start", &Server::start, Released())
       .def("set_serving", &Server::set_serving, py::arg("serving"))
       .def("begin_drain", &Server::begin_drain, Released())
-      .def("wait_drained",
-           [](const Server& server, std::int64_t patience_ms) {
-             return server.wait_drained(std::chrono::milliseconds(patience_ms));
-           },
-           py::arg("patience_ms"), Released())
+      .def(
+          "wait_drained",
+          [](const Server& server, std::int64_t patience_ms) {
+            return server.wait_drained(std::chrono::milliseconds(patience_ms));
+          },
+          py::arg("patience_ms"), Released())
       .def("stop", &Server::stop, Released())
       .def("take_call", &take_call, py::arg("patience_ms"))
       .def("counts", &counts)

@@ -62,6 +62,15 @@ class LatencyHistogram {
     return 0;
   }
 
+  /** Calls `visit` with the middle and the count of each bucket that is not empty. */
+  template <typename Visit>
+  void for_each_bucket(Visit visit) const {
+    for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
+      const auto count = buckets_[bucket].load(std::memory_order_relaxed);
+      if (count != 0) visit(middle_of(bucket), count);
+    }
+  }
+
   static constexpr std::size_t bucket_of(std::uint64_t value) noexcept {
     if (value < kLinear) return static_cast<std::size_t>(value);
     const int shift = static_cast<int>(std::bit_width(value)) - 6;

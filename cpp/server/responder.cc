@@ -20,6 +20,14 @@ constexpr std::size_t kJoinedRowsMax = 64;
 /** Operations a row from which one call for many rows beats many calls, copying included. */
 constexpr std::size_t kJoinOperationsMin = 1'024;
 
+constexpr std::size_t kRequestIdBytesMax = 128;
+
+bool context_is_valid(const std::optional<wire::RequestContext>& context) noexcept {
+  if (!context) return true;
+  return context->deadline_ms.value_or(0) >= 0 &&
+         context->request_id.value_or(std::string_view()).size() <= kRequestIdBytesMax;
+}
+
 }  // namespace
 
 Response Responder::respond(const wire::Message& message, Nanoseconds received_ns,
@@ -53,10 +61,9 @@ Response Responder::respond_hot(Method method, const Incoming& incoming) {
       version != nullptr && call_.bind(*version->served, shared_.limits.frame_bytes_max);
   const bool joins = bound && can_join(*version);
   if (!joined_.empty() && !joins) return {Disposition::kFlushFirst, nullptr};
-  if (status != wire::Status::kOk) return refuse(status, incoming.to);
-  if (!bound) return defer(incoming);
+  if (status != wire::Status::kOk) return refuse_hot(status, incoming);
+  if (!bound || !context_is_valid(call_.context())) return defer(incoming);
   const auto deadline_ms = call_.context() ? call_.context()->deadline_ms.value_or(0) : 0;
-  if (deadline_ms < 0) return defer(incoming);
   if (deadline_ms > 0 && now_ns() - incoming.received_ns > milliseconds(deadline_ms)) {
     return refuse_late(incoming, *version);
   }
@@ -189,6 +196,12 @@ Response Responder::refuse_late(const Incoming& incoming, const LoopVersion& ver
   failures.record({.total = ended_ns - incoming.received_ns, .ended = ended_ns},
                   call_.work().rows);
   return write_error(incoming.to, kTooLate);
+}
+
+/** What is well-formed Thrift but wrong is worded by Python. */
+Response Responder::refuse_hot(wire::Status status, const Incoming& incoming) {
+  const bool well_formed = wire::answer_to(status) == wire::Answer::kInvalidArgument;
+  return well_formed ? defer(incoming) : refuse(status, incoming.to);
 }
 
 Response Responder::refuse(wire::Status status, const wire::ReplyTo& to) {

@@ -92,6 +92,7 @@ class Responder {
   Response answer_ping(const Incoming& incoming);
   Response offload(const Incoming& incoming, const LoopVersion& version);
   Response defer(const Incoming& incoming);
+  Response refuse_hot(wire::Status status, const Incoming& incoming);
   Response refuse(wire::Status status, const wire::ReplyTo& to);
   Response refuse_late(const Incoming& incoming, const LoopVersion& version);
   bool can_join(const LoopVersion& version) const noexcept;

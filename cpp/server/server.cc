@@ -60,7 +60,6 @@ void Server::adopt_listener(int descriptor) {
 
 void Server::start() {
   started_ = true;
-  shared_.serving = true;
   for (const auto& loop : loops_) loop->start();
   for (const auto& listener : listeners_) {
     asio::post(loops_[0]->context(), [&listener] { listener->start(); });

@@ -46,7 +46,7 @@ struct Shared {
   Catalog catalog;
   DeferredCalls deferred;
   PoolStatistics pool_statistics;
-  std::atomic<bool> serving{false};  // what ping says
+  std::atomic<bool> serving{true};  // what ping says
   ComputePool compute;               // last: its threads use what is above
 };
 

@@ -34,7 +34,9 @@ class ServerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     repository: Path = Field(Path("repository"), description="Directory of the models to serve.")
-    io: Literal["python"] = Field("python", description="Who owns the sockets of the data port.")
+    io: Literal["native", "python"] = Field(
+        "native", description="Who owns the sockets of the data port: C++ loops or Python threads."
+    )
     host: str = Field("0.0.0.0", min_length=1, description="Address of the data port.")  # noqa: S104
     port: int = Field(9090, ge=0, le=65_535, description="Data port; 0 = any that is free.")
     admin_host: str = Field("127.0.0.1", min_length=1, description="Address of the admin port.")
@@ -46,7 +48,19 @@ class ServerConfig(BaseModel):
         None, description="File to write when ready: JSON with port, admin_port and pid."
     )
     threads: int = Field(
-        max(2, os.cpu_count() or 1), ge=1, le=256, description="Threads that answer calls."
+        max(2, os.cpu_count() or 1), ge=1, le=256, description="Python threads that answer calls."
+    )
+    io_threads: int = Field(
+        0, ge=0, le=1_024, description="Native event loops; 0 = one for each core."
+    )
+    busy_poll: bool = Field(
+        False, description="Native loops never sleep: the lowest latency, for a core each."
+    )
+    compute_threads: int = Field(
+        0, ge=0, le=1_024, description="Native threads for large requests; 0 = one for each core."
+    )
+    inline_work_us_max: int = Field(
+        200, ge=0, le=1_000_000, description="Estimated work above which a request is a large one."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto = console on a terminal, JSON elsewhere."
@@ -56,6 +70,9 @@ class ServerConfig(BaseModel):
     )
     frame_bytes_max: int = Field(
         16_384_000, ge=1_024, le=268_435_456, description="Longest frame, received or sent."
+    )
+    message_bytes_max: int = Field(
+        104_857_600, ge=1_024, le=2_147_483_647, description="Longest unframed message."
     )
     message_elements_max: int = Field(
         262_144, ge=1_024, le=16_777_216, description="Elements that are not doubles in a request."

@@ -21,7 +21,7 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help=f"TOML file of settings; or {_CONFIG_VARIABLE}.")
     ] = None,
-    io: Annotated[str | None, typer.Option(help="Who owns the sockets: python.")] = None,
+    io: Annotated[str | None, typer.Option(help="Who owns the sockets: native or python.")] = None,
     host: Annotated[str | None, typer.Option(help="Address of the data port.")] = None,
     port: Annotated[int | None, typer.Option(help="Data port; 0 = any that is free.")] = None,
     admin_host: Annotated[str | None, typer.Option(help="Address of the admin port.")] = None,
@@ -31,7 +31,14 @@ def serve(
     unix_socket: Annotated[
         Path | None, typer.Option(help="Path of a Unix-domain socket to serve as well.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads that answer calls.")] = None,
+    io_threads: Annotated[
+        int | None, typer.Option(help="Native event loops; 0 = one for each core.")
+    ] = None,
+    busy_poll: Annotated[
+        bool | None,
+        typer.Option("--busy-poll", help="Native loops never sleep: lowest latency, a core each."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Python threads that answer calls.")] = None,
     ready_file: Annotated[
         Path | None,
         typer.Option(help="File to write when ready: JSON with port, admin_port and pid."),

@@ -48,6 +48,7 @@ class Registry:
         self._models: Mapping[str, ModelRecord] = {}
         self._writing = threading.Lock()
         self._loaded = False
+        self._observer: Callable[[Registry], None] | None = None
 
     # -- for requests: no lock, no input or output -------------------------------------------
 
@@ -76,6 +77,10 @@ class Registry:
             if record.served is not None
         ]
 
+    def targets(self) -> Mapping[str, Mapping[str, ServedModel]]:
+        """For each model, what serves each version that a request may name."""
+        return {name: model.targets for name, model in self._models.items()}
+
     def ready(self) -> bool:
         """True once `load_all` is through and every model has its default version, save those
         whose versions were all unloaded on request."""
@@ -84,6 +89,17 @@ class Registry:
             "" in model.targets or all(v.state in unloaded for v in model.versions.values())
             for model in self._models.values()
         )
+
+    def observe(self, observer: Callable[[Registry], None] | None) -> None:
+        """Calls `observer` now and whenever `targets` has changed, before the change is acknowledged.
+
+        There is one observer at a time; None ends the observation. It must not call the registry's
+        writers.
+        """
+        with self._writing:
+            self._observer = observer
+            if observer is not None:
+                observer(self)
 
     # -- for administration ------------------------------------------------------------------
 
@@ -268,7 +284,10 @@ class Registry:
         return self._models.get(name) or ModelRecord()
 
     def _replace(self, name: str, model: ModelRecord) -> None:
+        before = self._model(name).targets
         self._models = {**self._models, name: model}
+        if self._observer is not None and model.targets != before:
+            self._observer(self)
 
     # -- reading the disk --------------------------------------------------------------------
 

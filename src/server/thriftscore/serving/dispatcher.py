@@ -49,7 +49,7 @@ class Ticket:
 
     message: bytes
     encoding: Encoding
-    on_reply: Callable[[bytes], None]
+    on_reply: Callable[[bytes], None] = lambda _reply: None
     call: Call = field(default_factory=Call)
     cancelled: bool = False
     """Set by the owner when nobody waits for the reply any more; on_reply may still be called."""
@@ -114,6 +114,13 @@ class Dispatcher:
             on_reply(self._reply(ticket, self._overloaded))
         return ticket
 
+    def answer(self, message: bytes, encoding: Encoding, received_ns: int) -> bytes:
+        """The reply to a message, computed by the calling thread instead of the queue's.
+
+        `received_ns` is when it was received, by time.monotonic_ns().
+        """
+        return self._answer(Ticket(message, encoding, call=Call(received_ns=received_ns)))
+
     def close(self, timeout_s: float) -> bool:
         """Ends the threads once the queue is empty; False if one is still busy at the timeout."""
         for _ in self._threads:
@@ -129,10 +136,10 @@ class Dispatcher:
                 self._queued_calls -= 1
                 self._queued_bytes -= len(ticket.message)
             if not ticket.cancelled:
-                self._answer(ticket)
+                ticket.on_reply(self._answer(ticket))
             del ticket  # an idle thread must not keep the last message alive
 
-    def _answer(self, ticket: Ticket) -> None:
+    def _answer(self, ticket: Ticket) -> bytes:
         call = ticket.call
         call.started_ns = time.monotonic_ns()
         token = enter_call(call)
@@ -140,7 +147,7 @@ class Dispatcher:
         leave_call(token)
         call.finished_ns = time.monotonic_ns()
         self._on_finished(call)
-        ticket.on_reply(reply)
+        return reply
 
     def _reply(self, ticket: Ticket, answer: Callable[[Ticket, MessageCheck, int], bytes]) -> bytes:
         """What `answer` replies, or what is wrong with the message, whatever the message is."""

@@ -78,6 +78,9 @@ class FramedServer:
         self._watch_listeners()
         self._thread.start()
 
+    def set_serving(self, serving: bool) -> None:
+        """Nothing to do: all calls go to the handler, which looks at the server's state."""
+
     def drain(self) -> None:
         """Stops accepting, answers what has been received, closes each connection after that."""
         self._order(self._begin_drain)

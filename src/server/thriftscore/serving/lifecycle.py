@@ -26,6 +26,7 @@ from thriftscore.serving.framed_server import FramedServer
 from thriftscore.serving.listeners import address, derive_connections_max, listen_tcp, listen_unix
 from thriftscore.serving.logs import configure_logs, get_logger
 from thriftscore.serving.message_check import MessageLimits
+from thriftscore.serving.native_port import NativePort
 from thriftscore.serving.repository_handler import RepositoryHandler
 from thriftscore.serving.scoring_handler import HandlerLimits, ScoringHandler
 from thriftscore.serving.state import Phase, ServerState
@@ -53,7 +54,7 @@ class Server:
         self.registry = Registry(config.repository)
         self.statistics = Statistics()
         self._state = ServerState()
-        self._ports: list[FramedServer] = []
+        self._ports: list[FramedServer | NativePort] = []
         self._dispatchers: list[Dispatcher] = []
         self._owned_files: list[Path] = []
         self._addresses: list[str] = []
@@ -95,6 +96,8 @@ class Server:
                 _log.info("model_loaded", **known, digest=status.digest, labels=status.labels)
         if self._state.phase is Phase.STARTING:
             self._state.phase = Phase.SERVING
+            for port in self._ports:
+                port.set_serving(True)
             self._announce()
 
     def begin_drain(self) -> None:
@@ -116,9 +119,8 @@ class Server:
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         ended = [port.join(deadline - time.monotonic()) for port in self._ports]
         ended += [pool.close(deadline - time.monotonic()) for pool in self._dispatchers]
-        closed = [reason for port in self._ports for reason in port.closed_by_reason.items()]
         if self._ports:
-            _log.info("stopped", connections={reason.value: count for reason, count in closed})
+            _log.info("stopped", connections=[port.closed_by_reason for port in self._ports])
         self._ports, self._dispatchers = [], []
         self._remove_files()
         return all(ended)
@@ -126,6 +128,8 @@ class Server:
     def fail_health_checks(self) -> None:
         """Tells load balancers to send no more, while everything is still answered."""
         self._state.phase = Phase.DRAINING
+        for port in self._ports:
+            port.set_serving(False)
 
     @property
     def running(self) -> bool:
@@ -146,6 +150,7 @@ class Server:
 
     def _serve(self, data: list[socket.socket], admin: list[socket.socket]) -> None:
         config = self.config
+        self._state.io_mode = config.io
         scoring = ScoringHandler(
             self.registry, self._state, self.statistics, _handler_limits(config)
         )
@@ -159,14 +164,23 @@ class Server:
         shares = (connections_max, max(1, connections_max // 8))
         if not config.connections_max:
             shares = (max(1, connections_max - shares[1]), shares[1])
-        limits = _connection_limits(config)
-        for listeners, dispatcher, share in zip(
-            (data, admin), self._dispatchers, shares, strict=True
-        ):
-            port = FramedServer(listeners, dispatcher, limits, share)
+        self._ports = [
+            self._data_port(data, shares[0]),
+            FramedServer(admin, self._dispatchers[1], _connection_limits(config), shares[1]),
+        ]
+        for port in self._ports:
             port.start()
-            self._ports.append(port)
         _log.info("limits", connections_max=shares[0], admin_connections_max=shares[1])
+
+    def _data_port(
+        self, listeners: list[socket.socket], connections_max: int
+    ) -> FramedServer | NativePort:
+        config, dispatcher = self.config, self._dispatchers[0]
+        if config.io == "python":
+            return FramedServer(listeners, dispatcher, _connection_limits(config), connections_max)
+        port = NativePort(listeners, dispatcher, self.registry, config, connections_max)
+        self.statistics.add_source(port.add_statistics)
+        return port
 
     def _announce(self) -> None:
         if self.config.ready_file is not None:
@@ -280,7 +294,8 @@ def _handler_limits(config: ServerConfig) -> HandlerLimits:
 
 def _dispatch_limits(config: ServerConfig) -> DispatchLimits:
     return DispatchLimits(
-        threads=config.threads,
+        # The native port has a queue and threads of its own, and lends the latter.
+        threads=config.threads if config.io == "python" else 0,
         queue_calls_max=config.queue_calls_max,
         queue_bytes_max=config.queue_bytes_max,
         retry_after_ms=config.retry_after_ms,

@@ -156,7 +156,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
             version=_native.version,
             extensions=list(EXTENSIONS),
             simd_target=_native.simd_target(),
-            io_mode="python",
+            io_mode=self._state.io_mode,
         )
 
     @reports_errors

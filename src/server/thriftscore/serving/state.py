@@ -21,6 +21,8 @@ class ServerState:
 
     def __init__(self) -> None:
         self.phase = Phase.STARTING
+        self.io_mode = "python"
+        """Who owns the sockets of the data port: "native" or "python"."""
 
     @property
     def serving(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
@@ -14,14 +15,15 @@ from thriftscore.errors import ErrorCode
 from thriftscore.serving.calls import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from thriftscore.repository import ServedModel
 
 Result = TypeVar("Result")
 
-# A bucket is 1/64 of a power of two wide, so its middle is within 0.8 % of every value in it.
-_SUBBUCKET_BITS = 6
+# A bucket is 1/32 of a power of two wide, so its middle is within 1.6 % of every value in it. The
+# native server's histograms (cpp/server/latency_histogram.h) have the same buckets.
+_SUBBUCKET_BITS = 5
 _SUBBUCKETS = 1 << _SUBBUCKET_BITS
 
 
@@ -42,8 +44,16 @@ class LatencyHistogram:
         self.max_ns = max(self.max_ns, duration_ns)
         self._buckets[_bucket(duration_ns)] += 1
 
+    def merge(self, count: int, sum_ns: int, max_ns: int, buckets: Iterable[tuple[int, int]]) -> None:
+        """Adds a histogram of the same buckets, given as (middle of a bucket, count)."""
+        self.count += count
+        self.sum_ns += sum_ns
+        self.max_ns = max(self.max_ns, max_ns)
+        for middle_ns, times in buckets:
+            self._buckets[_bucket(middle_ns)] += times
+
     def quantile(self, fraction: float) -> int:
-        """The smallest duration that at least `fraction` of all do not exceed, within 1 %."""
+        """The smallest duration that at least `fraction` of all do not exceed, within 2 %."""
         rank = max(1, -int(-fraction * self.count // 1))
         seen = 0
         for bucket in sorted(self._buckets):
@@ -77,6 +87,11 @@ class Duration:
         """Adds one occurrence."""
         self.count += 1
         self.ns += max(0, ns)
+
+    def merge(self, count: int, ns: int) -> None:
+        """Adds `count` occurrences that took `ns` together."""
+        self.count += count
+        self.ns += ns
 
 
 @dataclass(slots=True)
@@ -135,6 +150,11 @@ class Statistics:
     def __init__(self) -> None:
         self._lock = Lock()
         self._versions: dict[tuple[str, int], VersionStatistics] = {}
+        self._sources: list[Callable[[ServedModel, VersionStatistics], None]] = []
+
+    def add_source(self, add_to: Callable[[ServedModel, VersionStatistics], None]) -> None:
+        """Has `add_to` add what somebody else counts whenever a version's statistics are read."""
+        self._sources.append(add_to)
 
     def record(self, call: Call) -> None:
         """Adds a finished call to the version that it reached."""
@@ -146,7 +166,12 @@ class Statistics:
     def read(self, served: ServedModel, convert: Callable[[VersionStatistics], Result]) -> Result:
         """What `convert` makes of the statistics of a version, which stand still meanwhile."""
         with self._lock:
-            return convert(self._of(served))
+            version = self._of(served)
+            if self._sources:
+                version = deepcopy(version)
+            for add_to in self._sources:
+                add_to(served, version)
+            return convert(version)
 
     def _of(self, served: ServedModel) -> VersionStatistics:
         key = (served.name, served.version)

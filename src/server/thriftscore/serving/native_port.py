@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data port in C++: its loops answer the score family, Python answers the rest.
+
+Sockets, framing, limits and the hot methods are the native server's (cpp/server). Messages that it
+does not answer itself wait in its bounded queue, from which the threads here take them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from thriftscore import _native
+from thriftscore.errors import ErrorCode
+from thriftscore.serving.dispatcher import Dispatcher
+from thriftscore.serving.logs import get_logger
+from thriftscore.serving.statistics import OutcomeStatistics, VersionStatistics
+from thriftscore.serving.wire_reader import Encoding
+
+if TYPE_CHECKING:
+    import socket
+
+    from thriftscore.config import ServerConfig
+    from thriftscore.repository import Registry, ServedModel
+
+_TAKE_PATIENCE_MS = 500
+_ENCODINGS = {"binary": Encoding.BINARY, "compact": Encoding.COMPACT}
+
+_log = get_logger()
+
+
+class NativePort:
+    """Serves listening sockets, which it owns from now on, from the models of a registry.
+
+    `start`, `drain`, `stop` and `join` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        dispatcher: Dispatcher,
+        registry: Registry,
+        config: ServerConfig,
+        connections_max: int,
+    ) -> None:
+        self._server = _native.Server(native_options(config, connections_max))
+        for listener in listeners:
+            self._server.adopt_listener(listener.detach())
+        self._server.set_serving(False)
+        self._publisher = _native.Publisher(self._server)
+        self._dispatcher = dispatcher
+        self._registry = registry
+        self._stopped = False
+        self._threads = [
+            Thread(target=self._answer_calls, name=f"thriftscore-deferred-{number}", daemon=True)
+            for number in range(config.threads)
+        ]
+
+    def start(self) -> None:
+        """Begins to accept. Call it once."""
+        self._registry.observe(self._publish)
+        for thread in self._threads:
+            thread.start()
+        self._server.start()
+
+    def set_serving(self, serving: bool) -> None:
+        """Whether the loops answer ping; otherwise Python does, which knows why it is not true."""
+        self._server.set_serving(serving)
+
+    def drain(self) -> None:
+        """Stops accepting, answers what has been received, closes each connection after that."""
+        self._server.begin_drain()
+
+    def stop(self) -> None:
+        """Closes everything at once."""
+        self._stopped = True
+        self._registry.observe(None)
+        self._server.stop()
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits until all connections are closed; False at the timeout."""
+        deadline = time.monotonic() + timeout_s
+        drained = self._server.wait_drained(max(0, int(timeout_s * 1000)))
+        if self._stopped:
+            for thread in self._threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            return drained and not any(thread.is_alive() for thread in self._threads)
+        return drained
+
+    @property
+    def running(self) -> bool:
+        """False once the port was stopped."""
+        return not self._stopped
+
+    @property
+    def connections_max(self) -> int:
+        """How many connections are accepted at once."""
+        return self._server.connections_max
+
+    @property
+    def closed_by_reason(self) -> dict[str, int]:
+        """How many connections ended, by why."""
+        closed: dict[str, int] = self._server.counts()["closed"]
+        return {reason: count for reason, count in closed.items() if count}
+
+    def counts(self) -> dict[str, Any]:
+        """Connections, bytes, calls under way, and refused messages by reason."""
+        return self._server.counts()
+
+    def add_statistics(self, served: ServedModel, into: VersionStatistics) -> None:
+        """Adds what the loops have counted for a version."""
+        for counts in self._server.statistics():
+            if counts["model"] == served.name and counts["version"] == str(served.version):
+                _add_counts(counts, into)
+
+    def _publish(self, registry: Registry) -> None:
+        self._publisher.publish(
+            [
+                (model, target, served.version, served.model.native)
+                for model, targets in registry.targets().items()
+                for target, served in targets.items()
+            ]
+        )
+
+    def _answer_calls(self) -> None:
+        while not self._stopped:
+            call = self._server.take_call(_TAKE_PATIENCE_MS)
+            if call is not None:
+                self._answer(call)
+
+    def _answer(self, call: _native.PendingCall) -> None:
+        reply = b""  # closes the connection: better than a client that waits for its deadline
+        try:
+            received_ns = time.monotonic_ns() - call.waited_ns
+            reply = self._dispatcher.answer(call.message, _ENCODINGS[call.protocol], received_ns)
+        except Exception:
+            _log.exception("call_failed")
+        finally:
+            call.answer(reply)
+
+
+def native_options(config: ServerConfig, connections_max: int) -> dict[str, object]:
+    """The options of the native server (cpp/server/options.h)."""
+    return {
+        "io_threads": config.io_threads,
+        "busy_poll": config.busy_poll,
+        "compute_threads": config.compute_threads,
+        "inline_work_ns_max": config.inline_work_us_max * 1_000,
+        "frame_bytes_max": config.frame_bytes_max,
+        "message_bytes_max": config.message_bytes_max,
+        "connections_max": connections_max,
+        "unsent_bytes_pause": config.inflight_bytes_pause,
+        "unsent_bytes_max": config.output_bytes_max,
+        "message_timeout_ms": config.frame_time_max_ms,
+        "idle_timeout_ms": config.idle_timeout_ms,
+        "write_timeout_ms": config.write_stall_ms,
+        "deferred_calls_max": config.queue_calls_max,
+    }
+
+
+def _add_counts(counts: dict[str, Any], into: VersionStatistics) -> None:
+    code = ErrorCode(counts["code"]) if counts["code"] else None
+    outcome = into.outcomes.setdefault((counts["method"], code), OutcomeStatistics())
+    total = counts["total"]
+    outcome.latency.merge(total["count"], total["sum_ns"], total["max_ns"], total["buckets"])
+    if code is not None:
+        into.fail.merge(total["count"], total["sum_ns"])
+        return
+    outcome.rows += counts["rows"]
+    into.rows += counts["rows"]
+    into.executions += counts["executions"]
+    last_ms = (time.time_ns() - counts["since_last_ns"]) // 1_000_000
+    into.last_inference_ms = max(into.last_inference_ms, last_ms)
+    into.success.merge(total["count"], total["sum_ns"])
+    stages = {
+        "queue": into.queue,
+        "decode": into.compute_input,
+        "compute": into.compute_infer,
+        "encode": into.compute_output,
+    }
+    for stage, duration in stages.items():
+        duration.merge(counts[stage]["count"], counts[stage]["sum_ns"])
