@@ -20,6 +20,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
@@ -69,7 +70,7 @@ class TrainedModel:
         if not hasattr(self.pipeline, "predict_proba"):
             return f"R² {r2_score(self.targets, scores[:, 0]):.3f}"
         labels = scores.argmax(axis=1) if scores.shape[1] > 1 else scores[:, 0] > 0.5
-        return f"accuracy {accuracy_score(self.targets, labels):.3f}"
+        return f"acc. {accuracy_score(self.targets, labels):.3f}"
 
 
 def train_models() -> list[TrainedModel]:
@@ -161,9 +162,12 @@ def run(folder: Path, console: Console) -> bool:
     for model in models:
         with console.status(f"Importing {model.name}"):
             import_model(model, folder)
-    table = Table(title="Held-out rows, scored by the same server")
-    for column in ("model", "client", "rows", "max difference", "quality", "p50", "p99", "rows/s"):
-        table.add_column(column, justify="left" if column in {"model", "client"} else "right")
+    table = Table(
+        title="Held-out rows, scored by one server", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for column in ("model", "client", "rows", "max diff.", "quality", "p50", "p99", "rows/s"):
+        left = column in {"model", "client"}
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
     agreed = True
     with server(folder) as endpoint:
         for model in models:

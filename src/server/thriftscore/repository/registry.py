@@ -91,10 +91,9 @@ class Registry:
         )
 
     def observe(self, observer: Callable[[Registry], None] | None) -> None:
-        """Calls `observer` now and whenever `targets` has changed, before the change is acknowledged.
+        """Calls `observer` now and after each change of `targets`, before it is acknowledged.
 
-        There is one observer at a time; None ends the observation. It must not call the registry's
-        writers.
+        There is one observer at a time; None ends the observation. It must not call a writer.
         """
         with self._writing:
             self._observer = observer

@@ -164,7 +164,7 @@ def _add_counts(counts: dict[str, Any], into: VersionStatistics) -> None:
     code = ErrorCode(counts["code"]) if counts["code"] else None
     outcome = into.outcomes.setdefault((counts["method"], code), OutcomeStatistics())
     total = counts["total"]
-    outcome.latency.merge(total["count"], total["sum_ns"], total["max_ns"], total["buckets"])
+    outcome.latency.merge(total["sum_ns"], total["max_ns"], total["buckets"])
     if code is not None:
         into.fail.merge(total["count"], total["sum_ns"])
         return

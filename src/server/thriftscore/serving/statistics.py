@@ -15,7 +15,7 @@ from thriftscore.errors import ErrorCode
 from thriftscore.serving.calls import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from thriftscore.repository import ServedModel
 
@@ -44,9 +44,9 @@ class LatencyHistogram:
         self.max_ns = max(self.max_ns, duration_ns)
         self._buckets[_bucket(duration_ns)] += 1
 
-    def merge(self, count: int, sum_ns: int, max_ns: int, buckets: Iterable[tuple[int, int]]) -> None:
+    def merge(self, sum_ns: int, max_ns: int, buckets: Sequence[tuple[int, int]]) -> None:
         """Adds a histogram of the same buckets, given as (middle of a bucket, count)."""
-        self.count += count
+        self.count += sum(times for _, times in buckets)
         self.sum_ns += sum_ns
         self.max_ns = max(self.max_ns, max_ns)
         for middle_ns, times in buckets:
