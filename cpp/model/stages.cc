@@ -93,9 +93,7 @@ class ScaledDenseStage final : public Stage<T> {
     const kernels::Normalizer<T> normalizer{mean_.data(), scale_.data(), mean_.size()};
     kernels::active<T>().normalized_weighted_sum(normalizer, weights_.sum(), x, rows, y);
   }
-  std::size_t operations() const noexcept override {
-    return mean_.size() + weights_.operations();
-  }
+  std::size_t operations() const noexcept override { return mean_.size() + weights_.operations(); }
   std::string describe() const override {
     return "dense " + weights_.shape() + ", scale fused: the mean is subtracted first";
   }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from safetensors.numpy import save
+
 from thriftscore import _native
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Blueprint:
     link: str = "identity"
     precision: str = "fp32"
     missing_values: str = "refuse"
+    has_normalizer: bool = True
     changes: dict[str, Any] = field(default_factory=dict)
     """Keys of the stage graph to be replaced."""
 
@@ -49,7 +51,7 @@ class Blueprint:
             "features": [f"feature {c}" for c in range(columns)],
             "classes": [f"class {c}" for c in range(classes)],
             "missing_values": self.missing_values,
-            "normalizer": 0,
+            **({"normalizer": 0} if self.has_normalizer else {}),
             "stages": [
                 {"op": "scale", "mean": "mean", "scale": "scale"},
                 {"op": "dense", "weights": "weights", "bias": "bias", "activation": "identity"},

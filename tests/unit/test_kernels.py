@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from thriftscore._native import kernels
 
 pytestmark = pytest.mark.usefixtures("simd_target")
@@ -24,9 +25,11 @@ def matrices(dtype, shape, elements=moderate):
 
 
 def sum_bound(dtype, columns, magnitude):
-    """Of a sum of `columns` products whose absolute values sum to `magnitude`, underflow included."""
+    """The error of a sum of products; `magnitude` is that of their absolute values."""
     limits = np.finfo(dtype)
-    return (columns + 4) * (limits.eps * magnitude + 4000 * np.longdouble(limits.smallest_subnormal))
+    return (columns + 4) * (
+        limits.eps * magnitude + 4000 * np.longdouble(limits.smallest_subnormal)
+    )
 
 
 def assert_within(actual, expected, bound):

@@ -9,6 +9,7 @@ import threading
 
 import numpy as np
 import pytest
+
 import thriftscore
 from thriftscore import _native
 
@@ -34,7 +35,7 @@ def model(blueprint):
         (np.zeros(3, "f4,f4"), TypeError, "expected dtype float32 or float64, got "),
         (np.zeros((), np.float32), ValueError, r"expected 1 or 2 dimensions, got \(\)"),
         (GOOD[None], ValueError, r"expected 1 or 2 dimensions, got \(1, 2, 3\)"),
-        (np.asfortranarray(GOOD), ValueError, r"expected a C-contiguous array, got strides \(4, 8\)"),
+        (np.asfortranarray(GOOD), ValueError, r"C-contiguous array, got strides \(4, 8\)"),
         (np.zeros((2, 6), np.float32)[:, ::2], ValueError, "expected a C-contiguous array"),
         (GOOD[::-1], ValueError, "expected a C-contiguous array"),
         (np.broadcast_to(GOOD[0], (9, 3)), ValueError, "expected a C-contiguous array"),
@@ -44,10 +45,10 @@ def model(blueprint):
     ],
 )
 def test_an_array_of_another_kind_is_refused_and_not_converted(model, array, error, message):
-    with pytest.raises(error, match="features: " + message):
+    with pytest.raises(error, match="features: .*" + message):
         model.score(array)
     for method in (model.normalize, model.denormalize):
-        with pytest.raises(error, match="values: " + message):
+        with pytest.raises(error, match="values: .*" + message):
             method(array)
 
 
@@ -58,7 +59,7 @@ def test_an_array_of_another_kind_is_refused_and_not_converted(model, array, err
         (b"\0" * 12, "FP64", ValueError, r"multiple of 24 bytes \(3 FP64 values a row\), got 12"),
         ("x" * 12, "FP32", TypeError, "expected an object with bytes, got str"),
         (None, "FP32", TypeError, "expected an object with bytes, got NoneType"),
-        (memoryview(b"\0" * 24)[::2], "FP32", ValueError, "expected one block of bytes, got memory"),
+        (memoryview(b"\0" * 24)[::2], "FP32", ValueError, "one block of bytes, got memoryview"),
     ],
 )
 def test_bytes_of_another_kind_are_refused(model, data, datatype, error, message):
@@ -172,7 +173,7 @@ def test_an_unknown_target_is_refused_by_name():
     ],
 )
 def test_the_environment_selects_a_target(value, target, error):
-    program = "from thriftscore import _native as n; print(n.simd_target(), n.simd_error(), sep='|')"
+    program = "from thriftscore import _native as n; print(n.simd_target() + '|' + n.simd_error())"
     result = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "THRIFTSCORE_SIMD": value},
