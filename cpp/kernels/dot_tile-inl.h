@@ -150,13 +150,13 @@ HWY_INLINE void dot_rows(const Panel<T>& start, const T* x, std::size_t rows, T*
   }
 }
 
-// How weighted_sum() runs these tiles: a block of weights stays in the first-level cache while a
+// How weighted_sum() runs these tiles: a block of weights stays in a near cache while a
 // block of rows, in the second level, passes it.
 template <typename T>
 class DotProducts {
  public:
   static constexpr std::size_t kOutputBlock = 4;
-  static constexpr std::size_t kColumnBlock = 4096 / sizeof(T);
+  static constexpr std::size_t kColumnBlock = 8192 / sizeof(T);
   static constexpr std::size_t kRowBlock = 48;
 
   template <bool kCentred>

@@ -115,11 +115,12 @@ TYPED_TEST(WeightedSumTest, IsRightForEveryTailOfColumnsOutputsAndRows) {
 
 TYPED_TEST(WeightedSumTest, IsRightAcrossBlocksOfRowsAndColumns) {
   this->with_every_target([&](const Kernels<TypeParam>& kernels) {
-    for (const std::size_t columns : {511U, 512U, 513U, 1023U, 1024U, 1025U, 2051U}) {
+    for (const std::size_t columns : {255U, 256U, 257U, 1023U, 1024U, 1025U, 2048U, 2051U}) {
       this->expect_both_kernels(kernels, {5, columns, 6});
     }
     for (const std::size_t rows : {47U, 48U, 49U, 95U, 97U, 150U}) {
       this->expect_both_kernels(kernels, {rows, 13, 10});
+      this->expect_both_kernels(kernels, {rows, 259, 16});
       this->expect_both_kernels(kernels, {rows, 32, 1});
     }
   });
