@@ -12,7 +12,7 @@ namespace {
 constexpr Limits kLimits{.nesting_max = kNestingCapacity, .values_max = 0xffffffffU};
 
 template <typename Reader, typename T>
-Status decode(const Call& call, const Limits& limits, T& arguments) noexcept {
+[[gnu::flatten]] Status decode(const Call& call, const Limits& limits, T& arguments) noexcept {
   Reader reader(call.arguments, limits);
   if (!read_struct(reader, arguments)) return reader.status();
   return reader.available() == 0 ? Status::kOk : Status::kTrailingBytes;

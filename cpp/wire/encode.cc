@@ -65,8 +65,8 @@ std::size_t write_frame(std::span<std::byte> target, const ReplyTo& to,
 }
 
 template <typename Writer, typename WriteBody>
-std::size_t write_message(std::span<std::byte> target, const ReplyTo& to, MessageType type,
-                          const WriteBody& write_body) noexcept {
+[[gnu::flatten]] std::size_t write_message(std::span<std::byte> target, const ReplyTo& to,
+                                           MessageType type, const WriteBody& write_body) noexcept {
   Writer writer(target);
   writer.write_message(type, to.method, to.sequence_id);
   write_body(writer);

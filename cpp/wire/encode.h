@@ -39,8 +39,7 @@ std::size_t encode_exception(std::span<std::byte> target, const ReplyTo& to,
                              const ApplicationException& exception) noexcept;
 
 /// A message that has been encoded elsewhere, in the frame that `to` asks for.
-std::size_t encode_envelope(std::span<std::byte> target, const ReplyTo& to,
-                            Bytes message) noexcept;
+std::size_t encode_envelope(std::span<std::byte> target, const ReplyTo& to, Bytes message) noexcept;
 
 /// Bytes that are enough for `message` with its frame.
 std::size_t envelope_bytes_max(const ReplyTo& to, Bytes message) noexcept;

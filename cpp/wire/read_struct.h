@@ -161,6 +161,15 @@ bool read_field_value(Reader& reader, const FieldHeader& field, std::optional<T>
   return read_field_value(reader, field, value.emplace());
 }
 
+/// By a copy: a reader whose address is known elsewhere cannot stay in registers.
+template <typename Reader>
+bool skip_unknown(Reader& reader, const FieldHeader& field) noexcept {
+  Reader copy = reader;
+  const bool skipped = skip_field(copy, field);
+  reader = copy;
+  return skipped;
+}
+
 template <typename Reader, HasSchema T>
 bool read_struct(Reader& reader, T& value) noexcept {
   if (!reader.enter()) return false;
@@ -177,7 +186,7 @@ bool read_struct(Reader& reader, T& value) noexcept {
       read = read_field_value(reader, header, member);
       return true;
     });
-    if (!known) read = skip_field(reader, header);
+    if (!known) read = skip_unknown(reader, header);
     if (!read || !reader.spend(1)) return false;
   }
   reader.leave();

@@ -86,19 +86,37 @@ bool begin_field(Reader& reader, SkipState& state, const FieldHeader& field) noe
   return begin_value(reader, state, field.type);
 }
 
+/// After a failure: back to the last byte that was dealt with, for a stream to go on from.
+template <typename Reader>
+bool retreat(Reader& reader, const std::byte* position) noexcept {
+  if (reader.status() == Status::kTruncated) reader.rewind(position);
+  return false;
+}
+
 /// One field of a struct, as far as a step goes. Nothing changes unless the step succeeds.
 template <typename Reader>
 bool step_struct(Reader& reader, SkipState& state, SkipState::Level& level) noexcept {
+  const std::byte* const before = reader.position();
   FieldHeader field;
   std::int16_t last_id = level.last_id;
-  if (!reader.read_field(last_id, field)) return false;
+  if (!reader.read_field(last_id, field)) return retreat(reader, before);
   if (field.type == WireType::kStop) {
     --state.depth;
     return true;
   }
-  if (!begin_field(reader, state, field)) return false;
+  if (!begin_field(reader, state, field)) return retreat(reader, before);
   level.last_id = last_id;
   return reader.spend(1);
+}
+
+/// All elements of a list of integers.
+template <typename Reader>
+bool step_integers(Reader& reader, SkipState::Level& level) noexcept {
+  for (; level.remaining != 0; --level.remaining) {
+    const std::byte* const before = reader.position();
+    if (!reader.skip_integer(level.value)) return retreat(reader, before);
+  }
+  return true;
 }
 
 /// One element of a container, in the same way. Maps have an even number left before a key.
@@ -108,8 +126,10 @@ bool step_container(Reader& reader, SkipState& state, SkipState::Level& level) n
     --state.depth;
     return true;
   }
+  const std::byte* const before = reader.position();
   const WireType type = level.remaining % 2 == 0 ? level.key : level.value;
-  if (!begin_value(reader, state, type)) return false;
+  if (level.key == level.value && is_integer(type)) return step_integers(reader, level);
+  if (!begin_value(reader, state, type)) return retreat(reader, before);
   --level.remaining;
   return true;
 }
@@ -124,11 +144,9 @@ bool begin_struct(Reader& reader, SkipState& state) noexcept {
 template <typename Reader>
 bool resume_skip(Reader& reader, SkipState& state) noexcept {
   while (state.depth != 0) {
-    const std::byte* const before = reader.position();
     SkipState::Level& level = state.levels[state.depth - 1];
     const bool is_struct = level.key == WireType::kStop;
     if (!(is_struct ? step_struct(reader, state, level) : step_container(reader, state, level))) {
-      if (reader.status() == Status::kTruncated) reader.rewind(before);
       return false;
     }
   }

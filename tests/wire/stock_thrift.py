@@ -21,7 +21,7 @@ HEADER_PROTOCOL_IDS = {"binary": 0, "compact": 2}
 METHODS = ["ping", "score", "score_sparse", "score_values", "score_named", "normalize", "infer"]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The reference does not accept the bytes."""
 
 
@@ -44,7 +44,7 @@ def encode_call(name: str, arguments: Any, protocol_name: str, sequence_id: int 
 def decode_call(message: bytes, protocol_name: str, kinds: dict[str, Any]) -> dict[str, Any]:
     """The call as `_native.wire.decode_call` gives it, with the bytes that were consumed.
 
-    Raises Refused for everything the library raises, which is more than its own exceptions.
+    Raises RefusedError for everything the library raises, which is more than its own exceptions.
     """
     buffer = TMemoryBuffer(message)
     protocol = protocol_over(kinds, protocol_name, buffer)
@@ -54,7 +54,7 @@ def decode_call(message: bytes, protocol_name: str, kinds: dict[str, Any]) -> di
         arguments = getattr(ScoringService, f"{method}_args", ScoringService.ping_args)()
         arguments.read(protocol)
     except Exception as error:
-        raise Refused(f"{type(error).__name__}: {error}") from error
+        raise RefusedError(f"{type(error).__name__}: {error}") from error
     return {
         "service": service,
         "method": method,

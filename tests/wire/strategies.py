@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from stock_thrift import METHODS, PROTOCOLS, encode_call, encode_unknown_call
 from thrift.Thrift import TType
 
-from thriftscore._generated import ScoringService as service
-from thriftscore._generated import ttypes
+from thriftscore._generated import ScoringService, ttypes
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 BLOBS = st.binary(max_size=40)
@@ -82,17 +81,17 @@ REQUESTS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
-    "ping": st.builds(service.ping_args),
+    "ping": st.builds(ScoringService.ping_args),
     "score_values": st.builds(
-        service.score_values_args, optional(TEXTS), optional(st.lists(DOUBLES, max_size=40))
+        ScoringService.score_values_args, optional(TEXTS), optional(st.lists(DOUBLES, max_size=40))
     ),
     "score_named": st.builds(
-        service.score_named_args,
+        ScoringService.score_named_args,
         optional(TEXTS),
         optional(st.dictionaries(TEXTS, DOUBLES, max_size=20)),
     ),
     **{
-        method: st.builds(getattr(service, f"{method}_args"), optional(requests))
+        method: st.builds(getattr(ScoringService, f"{method}_args"), optional(requests))
         for method, requests in REQUESTS.items()
     },
 }

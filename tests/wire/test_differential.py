@@ -57,7 +57,7 @@ def stock_decodings(message: bytes, protocol: str) -> tuple[list[dict[str, Any]]
     for kinds in (stock.PURE, stock.ACCELERATED):
         try:
             decodings.append(stock.decode_call(message, protocol, kinds))
-        except stock.Refused as refused:
+        except stock.RefusedError as refused:
             refusals.append(str(refused))
     return decodings, refusals
 
@@ -112,7 +112,7 @@ def test_damaged_calls_are_accepted_or_refused_alike(call: tuple[str, bytes]) ->
 def test_every_part_of_a_call_is_refused_by_all(protocol: str) -> None:
     context = ttypes.RequestContext("r", 5, "t", "a")
     request = ttypes.ScoreRequest("m", "1", b"\0\0\x80\x3f", ttypes.DataType.FP32, context, 1)
-    arguments = strategies.service.score_args(request)
+    arguments = strategies.ScoringService.score_args(request)
     message = stock.encode_call("score", arguments, protocol)
     for size in range(len(message)):
         assert wire.decode_call(message[:size], protocol)["status"] == "truncated"
@@ -218,6 +218,6 @@ def test_stock_clients_read_bools_and_errors(
 def test_doubles_that_are_hard_to_carry_survive() -> None:
     values = [math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308]
     for protocol in stock.PROTOCOLS:
-        call = strategies.service.score_values_args("m", values)
+        call = strategies.ScoringService.score_values_args("m", values)
         decoded = wire.decode_call(stock.encode_call("score_values", call, protocol), protocol)
         assert comparable(decoded["arguments"]["values"]) == comparable(values)

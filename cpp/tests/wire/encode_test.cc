@@ -138,6 +138,23 @@ TEST(Encode, WritesExceptions) {
   EXPECT_EQ(out, framed(bytes("82 61 ff ff ff ff 0f 05'score' 18 02'no' 15 0e 00")));
 }
 
+TEST(Encode, FramesMessagesThatWereEncodedElsewhere) {
+  const Buffer message = bytes("80010002 00000005 'score' 00000007 020000 01 00");
+  ReplyTo to = kBinaryFramed;
+  const auto envelope = [&] {
+    Buffer out(envelope_bytes_max(to, message));
+    out.resize(encode_envelope(out, to, message));
+    Buffer small(out.size() - 1);
+    EXPECT_EQ(encode_envelope(small, to, message), 0U);
+    return out;
+  };
+  EXPECT_EQ(envelope(), framed(message));
+  to.transport = Transport::kUnframed;
+  EXPECT_EQ(envelope(), message);
+  to.transport = Transport::kHeader;
+  EXPECT_EQ(envelope(), header_framed(bytes("00 00"), message));
+}
+
 TEST(Encode, WritesHeadersUpTo256KiBOnly) {
   const std::string value(300'000, 'v');
   const std::array pairs{InfoPair{"k", value}};

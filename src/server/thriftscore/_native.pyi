@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 _Matrix: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+_ReplyTo: TypeAlias = tuple[str, str, int, str]
 
 version: str
 
@@ -127,3 +128,25 @@ class Publisher:
     def __init__(self, server: Server) -> None: ...
     def publish(self, targets: Sequence[tuple[str, str, int, Model]]) -> None:
         """Every (model name, version as requests name it, version number, model)."""
+
+class wire:  # noqa: N801 - a submodule
+    """The Thrift codec, for tests. `to` is (transport, protocol, sequence id, method)."""
+
+    @staticmethod
+    def decode_call(message: bytes, protocol: str) -> dict[str, Any]: ...
+    @staticmethod
+    def split_stream(stream: bytes, read_bytes: int) -> list[dict[str, Any] | str | None]: ...
+    @staticmethod
+    def encode_scores(to: _ReplyTo, fields: dict[str, Any]) -> bytes: ...
+    @staticmethod
+    def encode_doubles(to: _ReplyTo, values: list[float]) -> bytes: ...
+    @staticmethod
+    def encode_bool(to: _ReplyTo, value: bool) -> bytes: ...
+    @staticmethod
+    def encode_tensors(
+        to: _ReplyTo, model_name: str, outputs: list[tuple[str, int, list[int], bytes]]
+    ) -> bytes: ...
+    @staticmethod
+    def encode_error(to: _ReplyTo, code: int, message: str, retry_after_ms: int) -> bytes: ...
+    @staticmethod
+    def encode_exception(to: _ReplyTo, message: str, type: int) -> bytes: ...
