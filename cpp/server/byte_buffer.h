@@ -7,48 +7,79 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <utility>
 
 namespace thriftscore::server {
 
+/** Bytes enter behind and leave in front. What is moved from is empty. */
 class ByteBuffer {
  public:
+  ByteBuffer() = default;
+  ByteBuffer(ByteBuffer&& other) noexcept { swap(other); }
+  ByteBuffer& operator=(ByteBuffer&& other) noexcept {
+    ByteBuffer taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+
   /** At least `bytes` bytes behind what is committed. Earlier addresses may become invalid. */
   std::span<std::byte> reserve(std::size_t bytes) {
-    if (capacity_ - size_ < bytes) grow(size_ + bytes);
-    return {data_.get() + size_, capacity_ - size_};
+    if (capacity_ - end_ < bytes) make_room(bytes);
+    return {data_.get() + end_, capacity_ - end_};
   }
 
   /** Makes the first `bytes` of the reserved bytes part of the content. */
-  void commit(std::size_t bytes) noexcept { size_ += bytes; }
+  void commit(std::size_t bytes) noexcept { end_ += bytes; }
 
   void append(std::span<const std::byte> bytes) {
-    const auto room = reserve(bytes.size());
-    if (!bytes.empty()) std::memcpy(room.data(), bytes.data(), bytes.size());
+    if (bytes.empty()) return;
+    std::memcpy(reserve(bytes.size()).data(), bytes.data(), bytes.size());
     commit(bytes.size());
   }
 
-  std::span<const std::byte> bytes() const noexcept { return {data_.get(), size_}; }
-  std::size_t size() const noexcept { return size_; }
+  /** Removes the first `bytes` bytes, in constant time; the others stay where they are. */
+  void drop_front(std::size_t bytes) noexcept {
+    begin_ += bytes;
+    if (begin_ == end_) begin_ = end_ = 0;
+  }
+
+  std::span<const std::byte> bytes() const noexcept { return {data_.get() + begin_, size()}; }
+  std::size_t size() const noexcept { return end_ - begin_; }
+  bool empty() const noexcept { return begin_ == end_; }
 
   /** Empties the buffer; memory beyond `kept_bytes_max` is given back. */
   void clear(std::size_t kept_bytes_max) noexcept {
-    size_ = 0;
-    if (capacity_ <= kept_bytes_max) return;
-    data_.reset();
-    capacity_ = 0;
+    begin_ = end_ = 0;
+    if (capacity_ > kept_bytes_max) *this = ByteBuffer();
   }
 
  private:
-  void grow(std::size_t bytes_min) {
-    const std::size_t capacity = std::max(bytes_min, capacity_ * 2);
-    auto data = std::make_unique_for_overwrite<std::byte[]>(capacity);
-    if (size_ != 0) std::memcpy(data.get(), data_.get(), size_);
-    data_ = std::move(data);
-    capacity_ = capacity;
+  void swap(ByteBuffer& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(begin_, other.begin_);
+    std::swap(end_, other.end_);
+    std::swap(capacity_, other.capacity_);
+  }
+
+  // Moves no more bytes than were dropped or will be written, so that each byte costs a constant.
+  void make_room(std::size_t bytes) {
+    const std::size_t held = size();
+    if (begin_ >= held && capacity_ - held >= bytes) {
+      if (held != 0) std::memcpy(data_.get(), data_.get() + begin_, held);
+    } else {
+      const std::size_t capacity = std::max(held + bytes, held * 2);
+      auto data = std::make_unique_for_overwrite<std::byte[]>(capacity);
+      if (held != 0) std::memcpy(data.get(), data_.get() + begin_, held);
+      data_ = std::move(data);
+      capacity_ = capacity;
+    }
+    begin_ = 0;
+    end_ = held;
   }
 
   std::unique_ptr<std::byte[]> data_;
-  std::size_t size_ = 0;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
   std::size_t capacity_ = 0;
 };
 

@@ -68,7 +68,10 @@ void ComputePool::leave(const std::shared_ptr<Job>& job) {
     std::erase(jobs_, job);  // no block is left, so no thread may join any more
     last = job->workers.fetch_sub(1) == 1;
   }
-  if (last) job->done(job->end.load());
+  if (!last) return;
+  job->run_block = nullptr;
+  // They may own what owns the job, so none of them may stay behind.
+  std::exchange(job->done, nullptr)(job->end.load());
 }
 
 void ComputePool::run_blocks(Job& job) {

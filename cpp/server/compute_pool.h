@@ -26,9 +26,10 @@ enum class JobEnd { kDone, kDeadlinePassed, kCancelled };
 struct Job {
   std::size_t rows = 0;
   std::size_t block_rows = 1;
-  Nanoseconds deadline_ns = 0;                                  // of now_ns(); 0 = none
+  Nanoseconds deadline_ns = 0;                                          // of now_ns(); 0 = none
   std::function<bool(std::size_t first, std::size_t count)> run_block;  // false stops the job
-  std::function<void(JobEnd)> done;  // called once, on a pool thread, after the last block
+  /** Called once, on a pool thread, after the last block; then both functions are dropped. */
+  std::function<void(JobEnd)> done;
   std::atomic<bool> cancelled{false};
 
  private:

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <asio/post.hpp>
+#include <atomic>
+#include <exception>
 #include <utility>
 #include <variant>
 
@@ -17,10 +19,37 @@ constexpr std::size_t kReadBytesMin = std::size_t{16} << 10;
 constexpr std::size_t kKeptBytesMax = std::size_t{4} << 10;
 /** A message from this size on is moved rather than copied to where it is needed. */
 constexpr std::size_t kMovedBytesMin = std::size_t{64} << 10;
-/** Bytes behind a call that is under way are read up to here. */
+/** Bytes behind messages that cannot be handled yet are read up to here. */
 constexpr std::size_t kReadAheadBytesMax = std::size_t{1} << 20;
+/** How long one connection may keep the loop while it has complete messages. */
+constexpr Nanoseconds kTurnNs = 1'000'000;
+/** The clock is looked at after so many messages; each takes inline_work_ns_max at most. */
+constexpr std::size_t kMessagesBetweenLooks = 8;
 
 }  // namespace
+
+/** The way back to a connection from another thread. */
+class Connection::LoopReply final : public LaterReply {
+ public:
+  LoopReply(std::shared_ptr<asio::io_context> context, std::weak_ptr<Connection> connection,
+            std::uint64_t number)
+      : context_(std::move(context)), connection_(std::move(connection)), number_(number) {}
+  ~LoopReply() override { LoopReply::send({}); }
+
+  void send(ByteBuffer reply) override {
+    if (sent_.exchange(true)) return;
+    asio::post(*context_, [weak = connection_, number = number_, reply = std::move(reply)] {
+      const auto self = weak.lock();
+      if (self != nullptr) self->guarded([&] { self->finish_call(number, reply); });
+    });
+  }
+
+ private:
+  const std::shared_ptr<asio::io_context> context_;  // the server may be gone before the call
+  const std::weak_ptr<Connection> connection_;
+  const std::uint64_t number_;
+  std::atomic<bool> sent_{false};
+};
 
 Connection::Connection(EventLoop& loop, std::unique_ptr<ByteStream> stream)
     : loop_(loop),
@@ -29,7 +58,20 @@ Connection::Connection(EventLoop& loop, std::unique_ptr<ByteStream> stream)
       last_active_ns_(now_ns()),
       idle_timeout_ns_(loop.next_idle_timeout_ns()) {}
 
-void Connection::start() { wait_readable(); }
+/** What goes wrong with one connection, such as memory for it, ends that connection only. */
+template <typename Work>
+void Connection::guarded(Work work) {
+  try {
+    work();
+  } catch (const std::exception&) {
+    loop_.responder().abandon();
+    close(CloseReason::kFailed);
+  }
+}
+
+void Connection::start() {
+  guarded([this] { wait_readable(); });
+}
 
 void Connection::wait_readable() {
   if (waiting_readable_ || closed_ || reading_paused()) return;
@@ -41,30 +83,41 @@ void Connection::on_readable(bool failed) {
   waiting_readable_ = false;
   if (closed_) return;
   if (failed) return close(CloseReason::kPeer);
-  read();
-  wait_readable();
+  guarded([this] {
+    read();
+    wait_readable();
+  });
 }
 
-void Connection::read() {
+/** True if there was something to read. */
+bool Connection::read() {
   if (input_.empty()) {  // the loop's buffer holds all there is
     const auto buffer = loop_.read_buffer();
     const Transfer transfer = stream_->read(buffer);
-    if (!take(transfer)) return;
+    if (!take(transfer)) return false;
     const auto bytes = buffer.first(transfer.bytes);
-    const std::size_t used = call_under_way_ ? 0 : handle_messages(bytes);
-    return keep(bytes.subspan(used));
+    const std::size_t used = handle_messages(bytes);
+    keep(bytes.subspan(used));
+    return true;
   }
   // The buffer grows with what arrives, whatever a frame declares.
-  const std::size_t held = input_.size();
-  input_.resize(held + std::clamp(held, kReadBytesMin, loop_.read_buffer().size()));
-  const Transfer transfer = stream_->read(std::span(input_).subspan(held));
-  input_.resize(held + transfer.bytes);
-  if (take(transfer)) handle_input();
+  const std::size_t most = loop_.read_buffer().size();
+  const auto room = input_.reserve(std::clamp(input_.size(), kReadBytesMin, most));
+  const Transfer transfer = stream_->read(room.first(std::min(room.size(), most)));
+  if (!take(transfer)) return false;
+  input_.commit(transfer.bytes);
+  handle_input();
+  return true;
 }
 
 /** Accounts for a read; true if it brought bytes. */
 bool Connection::take(const Transfer& transfer) {
-  if (transfer.state == Transfer::State::kClosed) close(CloseReason::kPeer);
+  if (transfer.state == Transfer::State::kClosed) {
+    // Replies that wait for the client to take them are for it to read still; what is under way
+    // elsewhere is given up, since a client that ends has most likely gone.
+    peer_ended_ = true;
+    if (unsent_.empty() || call_under_way_) close(CloseReason::kPeer);
+  }
   if (transfer.state != Transfer::State::kMoved) return false;
   received_ns_ = last_active_ns_ = now_ns();
   loop_.counters().bytes_in.add(transfer.bytes);
@@ -73,21 +126,23 @@ bool Connection::take(const Transfer& transfer) {
 
 /** Handles the messages that are complete in input_. */
 void Connection::handle_input() {
-  if (call_under_way_) return;
-  const std::size_t used = handle_messages(input_);
-  if (closed_) return;
-  if (!std::exchange(input_moved_, false)) {
-    input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(used));
-  }
+  do {
+    input_moved_ = false;
+    const std::size_t used = handle_messages(input_.bytes());
+    if (closed_) return;
+    if (!input_moved_) input_.drop_front(used);
+  } while (input_moved_);  // then the buffer is another one
   keep({});
+  if (peer_ended_ && unsent_.empty() && !turn_over_) close(CloseReason::kPeer);
 }
 
 /** Keeps what a read has left over, and none of the memory that is no longer needed. */
 void Connection::keep(std::span<const std::byte> left_over) {
   if (closed_) return;
-  input_.insert(input_.end(), left_over.begin(), left_over.end());
-  if (input_.empty() && input_.capacity() > kKeptBytesMax) std::vector<std::byte>().swap(input_);
-  const bool partial = !input_.empty() && !call_under_way_;
+  input_.append(left_over);
+  if (input_.empty()) input_.clear(kKeptBytesMax);
+  // The client is late with a message only while nothing but the client holds it up.
+  const bool partial = !input_.empty() && may_handle();
   if (!partial) {
     message_began_ns_ = 0;
   } else if (message_began_ns_ == 0) {
@@ -97,19 +152,36 @@ void Connection::keep(std::span<const std::byte> left_over) {
 
 /** Handles complete messages at the front of `bytes`; returns how many bytes they have. */
 std::size_t Connection::handle_messages(std::span<const std::byte> bytes) {
+  if (!may_handle()) return 0;
   auto& responder = loop_.responder();
+  const Nanoseconds began_ns = now_ns();
   std::size_t used = 0;
+  std::size_t handled = 0;
   bool full = true;  // stopped for the replies to leave, not for want of a message
-  while (full && !closed_ && unsent_.empty()) {
+  while (full && may_handle()) {
     do {
-      while (used < bytes.size() && !call_under_way_ && !ending_ && handle_next(bytes, used)) {
+      while (may_handle() && used < bytes.size() && handle_next(bytes, used)) {
+        const bool look = ++handled % kMessagesBetweenLooks == 0;
+        turn_over_ = look && used < bytes.size() && now_ns() - began_ns > kTurnNs;
       }
     } while (flush_joined(used));
     full = responder.replies().size() > loop_.options().unsent_bytes_pause;
     send_replies();
   }
+  if (turn_over_ && !closed_) continue_later();
   if (used != 0) message_began_ns_ = 0;  // what is left belongs to another message
   return used;
+}
+
+void Connection::continue_later() {
+  asio::post(loop_.context(), [self = shared_from_this()] {
+    self->turn_over_ = false;
+    if (self->closed_) return;
+    self->guarded([&] {
+      self->handle_input();
+      self->wait_readable();
+    });
+  });
 }
 
 /** True if messages that had been joined have to be handled again, one by one. */
@@ -117,6 +189,7 @@ bool Connection::flush_joined(std::size_t& used) {
   const auto from = std::exchange(joined_from_, std::nullopt);
   if (!from || loop_.responder().flush()) return false;
   used = *from;
+  framer_ = wire::Framer(loop_.limits());  // it may have looked into what comes behind them
   return true;
 }
 
@@ -147,37 +220,36 @@ bool Connection::handle_next(std::span<const std::byte> bytes, std::size_t& used
   return true;
 }
 
-LaterReply Connection::reply_later() {
-  return [weak = weak_from_this(), &loop = loop_](ByteBuffer reply) {
-    asio::post(loop.context(), [weak, reply = std::move(reply)] {
-      if (const auto self = weak.lock()) self->finish_call(reply);
-    });
-  };
+std::shared_ptr<LaterReply> Connection::reply_later() {
+  return std::make_shared<LoopReply>(loop_.shared_context(), weak_from_this(), ++call_number_);
 }
 
 OwnedMessage Connection::message_of_its_own(const wire::Message& message) {
   const auto payload = message.payload;
-  const bool in_input = !input_.empty() && payload.data() >= input_.data() &&
-                        payload.data() < input_.data() + input_.size();
+  const auto held = input_.bytes();
+  const bool in_input =
+      !held.empty() && payload.data() >= held.data() && payload.data() < held.data() + held.size();
+  ByteBuffer other;
   if (!in_input || payload.size() < kMovedBytesMin) {
-    return {{payload.begin(), payload.end()}, 0, payload.size()};
+    other.append(payload);
+    return {std::move(other), 0, payload.size()};
   }
-  const auto begin = static_cast<std::size_t>(payload.data() - input_.data());
-  const auto end = static_cast<std::ptrdiff_t>(begin + payload.size());
-  std::vector<std::byte> behind(input_.begin() + end, input_.end());
-  OwnedMessage owned{std::exchange(input_, std::move(behind)), begin, payload.size()};
+  const auto begin = static_cast<std::size_t>(payload.data() - held.data());
+  other.append(held.subspan(begin + payload.size()));
   input_moved_ = true;
-  return owned;
+  return {std::exchange(input_, std::move(other)), begin, payload.size()};
 }
 
-void Connection::finish_call(const ByteBuffer& reply) {
-  if (closed_) return;
+void Connection::finish_call(std::uint64_t number, const ByteBuffer& reply) {
+  if (closed_ || !call_under_way_ || number != call_number_) return;
   call_under_way_ = false;
   call_ = nullptr;
   loop_.counters().calls_under_way.subtract(1);
   last_active_ns_ = now_ns();
-  if (reply.size() == 0) return close(CloseReason::kRejected);
+  if (reply.empty()) return close(CloseReason::kRejected);
   loop_.responder().append(reply.bytes());
+  if (!unsent_.empty()) send_replies();  // or else with the replies to what comes behind it
+  if (closed_) return;
   handle_input();
   wait_readable();
 }
@@ -196,15 +268,13 @@ void Connection::send_replies() {
     bytes = bytes.subspan(transfer.bytes);
     if (!bytes.empty()) write_stalled_ns_ = now_ns();
   }
-  unsent_.insert(unsent_.end(), bytes.begin(), bytes.end());
+  unsent_.append(bytes);
   responder.clear_replies();
   if (unsent_.empty()) {
     if (ending_) close(CloseReason::kRejected);
     return;
   }
-  if (unsent_.size() - sent_ > loop_.options().unsent_bytes_max) {
-    return close(CloseReason::kSlowReader);
-  }
+  if (unsent_.size() > loop_.options().unsent_bytes_max) return close(CloseReason::kSlowReader);
   if (waiting_writable_) return;
   waiting_writable_ = true;
   stream_->wait_writable(shared_from_this());
@@ -214,33 +284,37 @@ void Connection::on_writable(bool failed) {
   waiting_writable_ = false;
   if (closed_) return;
   if (failed) return close(CloseReason::kPeer);
-  send_unsent();
-  if (closed_) return;
-  if (!reading_paused()) {
-    handle_input();  // messages that waited for the client to take replies
+  guarded([this] {
+    send_unsent();
+    if (!closed_ && unsent_.empty()) handle_input();  // what waited for the client to take replies
     wait_readable();
-  }
+  });
 }
 
 void Connection::send_unsent() {
-  const Transfer transfer = stream_->write(std::span(unsent_).subspan(sent_));
+  const Transfer transfer = stream_->write(unsent_.bytes());
   if (transfer.state == Transfer::State::kClosed) return close(CloseReason::kPeer);
   if (transfer.bytes != 0) write_stalled_ns_ = last_active_ns_ = now_ns();
   loop_.counters().bytes_out.add(transfer.bytes);
-  sent_ += transfer.bytes;
-  if (sent_ != unsent_.size()) {
+  unsent_.drop_front(transfer.bytes);
+  if (!unsent_.empty()) {
     waiting_writable_ = true;
     return stream_->wait_writable(shared_from_this());
   }
-  std::vector<std::byte>().swap(unsent_);
-  sent_ = 0;
+  unsent_.clear(0);
   write_stalled_ns_ = 0;
   if (ending_) close(CloseReason::kRejected);
 }
 
+bool Connection::may_handle() const noexcept {
+  const bool waiting = call_under_way_ || turn_over_ || !unsent_.empty();
+  return !closed_ && !ending_ && !waiting && !input_moved_;
+}
+
 bool Connection::reading_paused() const noexcept {
-  const bool too_much_unsent = unsent_.size() - sent_ > loop_.options().unsent_bytes_pause;
-  return ending_ || too_much_unsent || (call_under_way_ && input_.size() >= kReadAheadBytesMax);
+  const bool too_much_unsent = unsent_.size() > loop_.options().unsent_bytes_pause;
+  const bool too_far_ahead = !may_handle() && input_.size() >= kReadAheadBytesMax;
+  return ending_ || peer_ended_ || turn_over_ || too_much_unsent || too_far_ahead;
 }
 
 bool Connection::quiet() const noexcept {
@@ -268,8 +342,9 @@ void Connection::end_if_due(Nanoseconds now) {
   const CloseReason reason = overdue(now);
   if (reason != CloseReason::kNone) return close(reason);
   if (!loop_.draining() || !quiet()) return;
-  read();  // what was sent before the server began to stop is answered
-  if (quiet()) close(CloseReason::kDraining);
+  guarded([this] {  // what was sent before the server began to stop is answered
+    if (!read() && !closed_) close(CloseReason::kDraining);
+  });
 }
 
 void Connection::close(CloseReason reason) {

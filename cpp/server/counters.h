@@ -25,16 +25,18 @@ class Counter {
 /** Why a connection ended. */
 enum class CloseReason : std::uint8_t {
   kNone,
-  kPeer,         // the client closed it, or the network did
-  kRejected,     // its bytes were refused; which kind is counted by wire::Status
-  kSlowSender,   // a message took longer than message_timeout_ms
-  kSlowReader,   // replies waited longer than write_timeout_ms, or were too many
-  kIdle,         // nothing happened for idle_timeout_ms
-  kOverLimit,    // more than connections_max
-  kDraining,     // the server is stopping
+  kPeer,        // the client closed it, or the network did
+  kRejected,    // its bytes were refused; which kind is counted by wire::Status
+  kSlowSender,  // a message took longer than message_timeout_ms
+  kSlowReader,  // replies waited longer than write_timeout_ms, or were too many
+  kIdle,        // nothing happened for idle_timeout_ms
+  kOverLimit,   // more than connections_max
+  kDraining,    // the server is stopping
+  kFailed,      // the server failed at it: memory ran out
 };
-inline constexpr std::array<std::string_view, 8> kCloseReasonNames{
-    "none", "peer", "rejected", "slow_sender", "slow_reader", "idle", "over_limit", "draining"};
+inline constexpr std::array<std::string_view, 9> kCloseReasonNames{
+    "none", "peer",       "rejected", "slow_sender", "slow_reader",
+    "idle", "over_limit", "draining", "failed"};
 
 /** One set for each loop. */
 struct LoopCounters {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/deferred_calls.h"
 
+#include <algorithm>
+
 #include "wire/encode.h"
 
 namespace thriftscore::server {
@@ -12,13 +14,15 @@ void DeferredCall::answer(std::span<const std::byte> message_bytes) const {
     const auto target = framed.reserve(wire::envelope_bytes_max(to, message_bytes));
     framed.commit(wire::encode_envelope(target, to, message_bytes));
   }
-  reply(std::move(framed));
+  reply->send(std::move(framed));
 }
 
 bool DeferredCalls::push(std::shared_ptr<DeferredCall> call) {
   {
     const std::scoped_lock lock(mutex_);
-    if (closed_ || calls_.size() >= calls_max_) return false;
+    const std::size_t bytes = call->message.buffer.size();
+    if (closed_ || calls_.size() >= calls_max_ || bytes > bytes_max_ - bytes_) return false;
+    bytes_ += bytes;
     calls_.push_back(std::move(call));
   }
   ready_.notify_one();
@@ -27,7 +31,11 @@ bool DeferredCalls::push(std::shared_ptr<DeferredCall> call) {
 
 void DeferredCalls::withdraw(const DeferredCall* call) {
   const std::scoped_lock lock(mutex_);
-  std::erase_if(calls_, [call](const auto& queued) { return queued.get() == call; });
+  const auto queued = std::find_if(calls_.begin(), calls_.end(),
+                                   [call](const auto& one) { return one.get() == call; });
+  if (queued == calls_.end()) return;
+  bytes_ -= call->message.buffer.size();
+  calls_.erase(queued);
 }
 
 std::shared_ptr<DeferredCall> DeferredCalls::take(std::chrono::milliseconds patience) {
@@ -36,6 +44,7 @@ std::shared_ptr<DeferredCall> DeferredCalls::take(std::chrono::milliseconds pati
   if (calls_.empty()) return nullptr;
   auto call = std::move(calls_.front());
   calls_.pop_front();
+  bytes_ -= call->message.buffer.size();
   return call;
 }
 

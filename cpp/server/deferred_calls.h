@@ -6,12 +6,10 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "server/byte_buffer.h"
 #include "server/clock.h"
@@ -19,8 +17,16 @@
 
 namespace thriftscore::server {
 
-/** Takes a reply with its frame; an empty one closes the connection. Once, on any thread. */
-using LaterReply = std::function<void(ByteBuffer reply)>;
+/**
+ * Where the reply of a call goes that has left its loop. For any thread, even after the server has
+ * been stopped or destroyed. A connection whose reply is never sent is closed.
+ */
+class LaterReply {
+ public:
+  virtual ~LaterReply() = default;
+  /** Sends a reply with its frame; an empty one closes the connection. Only the first counts. */
+  virtual void send(ByteBuffer reply) = 0;
+};
 
 /** A call that has left its loop, as the connection sees it: something that can be given up. */
 class CallUnderWay {
@@ -32,13 +38,11 @@ class CallUnderWay {
 
 /** A message that outlives the read it came with, perhaps inside a larger buffer. */
 struct OwnedMessage {
-  std::vector<std::byte> buffer;
+  ByteBuffer buffer;
   std::size_t begin = 0;
   std::size_t size = 0;
 
-  std::span<const std::byte> bytes() const noexcept {
-    return std::span(buffer).subspan(begin, size);
-  }
+  std::span<const std::byte> bytes() const noexcept { return buffer.bytes().subspan(begin, size); }
 };
 
 /** A complete message that the Python processor is to answer. */
@@ -48,19 +52,20 @@ struct DeferredCall {
   std::int32_t sequence_id;
   OwnedMessage message;  // without frame or header
   Nanoseconds received_ns;
-  LaterReply reply;
+  std::shared_ptr<LaterReply> reply;
 
   /** Sends `message`, an encoded reply, in the frame that the client uses. Empty: closes. */
   void answer(std::span<const std::byte> message_bytes) const;
 };
 
 /**
- * First in, first out, at most `calls_max` calls. Loops push and withdraw, Python's threads take.
- * No loop ever waits for it.
+ * First in, first out, at most `calls_max` calls with `bytes_max` bytes. Loops push and withdraw,
+ * Python's threads take. No loop ever waits for it.
  */
 class DeferredCalls {
  public:
-  explicit DeferredCalls(std::size_t calls_max) : calls_max_(calls_max) {}
+  DeferredCalls(std::size_t calls_max, std::size_t bytes_max)
+      : calls_max_(calls_max), bytes_max_(bytes_max) {}
 
   /** False if the queue is full or closed. */
   bool push(std::shared_ptr<DeferredCall> call);
@@ -78,9 +83,11 @@ class DeferredCalls {
 
  private:
   const std::size_t calls_max_;
+  const std::size_t bytes_max_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<std::shared_ptr<DeferredCall>> calls_;
+  std::size_t bytes_ = 0;
   bool closed_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <chrono>
+#include <exception>
 #include <utility>
 
 namespace thriftscore::server {
@@ -20,33 +21,43 @@ EventLoop::EventLoop(Shared& shared)
     : shared_(shared), responder_(shared), read_buffer_(kReadBufferBytes) {}
 
 void EventLoop::start() {
-  asio::post(context_, [this] { check_connections(); });
+  asio::post(*context_, [this] { check_connections(); });
+  if (shared_.options.busy_poll) asio::post(*context_, [this] { stay_awake(); });
   thread_ = std::thread([this] { run(); });
 }
 
+// One run() for all, since Asio keeps the memory of handlers for the next ones only within it.
 void EventLoop::run() {
-  const auto guard = asio::make_work_guard(context_);
-  while (!stopping_.load(std::memory_order_relaxed)) {
-    if (shared_.options.busy_poll) {
-      context_.poll();
-    } else {
-      context_.run_one();
+  const auto guard = asio::make_work_guard(*context_);
+  while (!context_->stopped()) {
+    try {
+      context_->run();
+    } catch (const std::exception&) {  // what there was no memory for has not been done
     }
   }
+  context_->restart();
   close_all();
-  context_.poll();  // the handlers of what was closed
+  context_->poll();  // the handlers of what was closed
+}
+
+/** While a handler is ready the loop looks for events without sleeping. */
+void EventLoop::stay_awake() {
+  if (!stopping_) asio::post(*context_, [this] { stay_awake(); });
 }
 
 void EventLoop::stop() {
   if (!thread_.joinable()) return;
-  asio::post(context_, [this] { stopping_ = true; });
+  asio::post(*context_, [this] {
+    stopping_ = true;
+    context_->stop();
+  });
   thread_.join();
 }
 
 void EventLoop::adopt(PlainStream::Socket socket) {
-  asio::post(context_, [this, socket = std::move(socket)]() mutable {
-    auto connection = std::make_shared<Connection>(
-        *this, std::make_unique<PlainStream>(std::move(socket)));
+  asio::post(*context_, [this, socket = std::move(socket)]() mutable {
+    auto connection =
+        std::make_shared<Connection>(*this, std::make_unique<PlainStream>(std::move(socket)));
     connections_.insert(connection);
     counters_.connections.add(1);
     counters_.connections_accepted.add(1);
@@ -55,14 +66,14 @@ void EventLoop::adopt(PlainStream::Socket socket) {
 }
 
 void EventLoop::begin_drain() {
-  asio::post(context_, [this] {
+  asio::post(*context_, [this] {
     draining_ = true;
     check_connections();
   });
 }
 
 void EventLoop::refresh() {
-  asio::post(context_, [this] { responder_.refresh(); });
+  asio::post(*context_, [this] { responder_.refresh(); });
 }
 
 Nanoseconds EventLoop::next_idle_timeout_ns() {
@@ -82,16 +93,16 @@ void EventLoop::remove(const std::shared_ptr<Connection>& connection, CloseReaso
 }
 
 void EventLoop::check_connections() {
+  check_timer_.expires_after(draining_ ? kDrainCheckInterval : kCheckInterval);
+  check_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) check_connections();
+  });
   const Nanoseconds now = now_ns();
   std::vector<std::shared_ptr<Connection>> due;  // apart, since ending one changes the set
   for (const auto& connection : connections_) {
     if (connection->due(now)) due.push_back(connection);
   }
   for (const auto& connection : due) connection->end_if_due(now);
-  check_timer_.expires_after(draining_ ? kDrainCheckInterval : kCheckInterval);
-  check_timer_.async_wait([this](const asio::error_code& error) {
-    if (!error) check_connections();
-  });
 }
 
 void EventLoop::close_all() {

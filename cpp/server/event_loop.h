@@ -4,7 +4,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <atomic>
 #include <memory>
 #include <random>
 #include <span>
@@ -31,7 +30,9 @@ class EventLoop {
   /** Closes what is open and ends the thread. Does nothing the second time. */
   void stop();
 
-  asio::io_context& context() noexcept { return context_; }
+  asio::io_context& context() noexcept { return *context_; }
+  /** For those that may outlive the loop; what they post then is never done. */
+  const std::shared_ptr<asio::io_context>& shared_context() const noexcept { return context_; }
 
   // For any thread.
 
@@ -59,19 +60,20 @@ class EventLoop {
 
  private:
   void run();
+  void stay_awake();
   void check_connections();
   void close_all();
 
   Shared& shared_;
-  asio::io_context context_{1};
-  asio::steady_timer check_timer_{context_};
+  std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>(1);
+  asio::steady_timer check_timer_{*context_};
   Responder responder_;
   LoopCounters counters_;
   std::vector<std::byte> read_buffer_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::minstd_rand jitter_{std::random_device{}()};
   bool draining_ = false;
-  std::atomic<bool> stopping_{false};
+  bool stopping_ = false;
   std::thread thread_;
 };
 

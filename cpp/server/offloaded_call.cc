@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/offloaded_call.h"
 
+#include <new>
 #include <utility>
 
 #include "server/refusals.h"
@@ -11,7 +12,7 @@ std::shared_ptr<OffloadedCall> OffloadedCall::start(Shared& shared, Origin origi
                                                     OwnedMessage message) {
   auto call = std::make_shared<OffloadedCall>(shared, std::move(origin), std::move(message));
   call->prepare();
-  // The job owns the call while it runs, and the call its job while it may be given up.
+  // The job owns the call until it has ended, and the call its job while it may be given up.
   auto& job = *call->job_;
   job.run_block = [call](std::size_t first, std::size_t count) {
     return call->run_block(first, count);
@@ -33,7 +34,7 @@ void OffloadedCall::prepare() {
   const Nanoseconds began_ns = now_ns();
   static_cast<void>(wire::read_call(origin_.protocol, message_.bytes(), shared_.limits, head_));
   static_cast<void>(call_.decode(origin_.method, head_, shared_.limits));
-  call_.bind(*origin_.served, shared_.limits.frame_bytes_max);
+  call_.bind(*origin_.served, shared_.options);
   const Nanoseconds decoded_ns = now_ns();
   to_ = {origin_.transport, origin_.protocol, head_.sequence_id, head_.method};
   reply_.commit(call_.encode(to_, reply_));
@@ -48,13 +49,15 @@ void OffloadedCall::prepare() {
 
 bool OffloadedCall::run_block(std::size_t first, std::size_t count) {
   thread_local Scratch scratch;
-  if (call_.run(first, count, scratch).state == RowOutcome::State::kDone) return true;
+  try {
+    if (call_.run(first, count, scratch).state == RowOutcome::State::kDone) return true;
+  } catch (const std::bad_alloc&) {  // as if refused: Python says so, if it has no memory either
+  }
   refused_.store(true);
   return false;
 }
 
 void OffloadedCall::finish(JobEnd end) {
-  const auto self = std::exchange(job_->run_block, nullptr);  // ends the ring of ownership
   if (end == JobEnd::kCancelled) return;
   if (end == JobEnd::kDeadlinePassed) return refuse_late();
   if (refused_.load()) return pass_to_python();
@@ -67,7 +70,7 @@ void OffloadedCall::finish(JobEnd end) {
                                    statistics.record(times_, call_.work().rows);
                                    statistics.executions.add(1);
                                  });
-  origin_.reply(std::move(reply_));
+  origin_.reply->send(std::move(reply_));
 }
 
 void OffloadedCall::pass_to_python() {
@@ -76,20 +79,19 @@ void OffloadedCall::pass_to_python() {
                    origin_.received_ns, origin_.reply});
   if (shared_.deferred.push(deferred)) return;
   ByteBuffer reply;
-  append_error(reply, to_, kPythonQueueFull);
-  origin_.reply(std::move(reply));
+  append_error(reply, to_, overloaded(kPythonQueueFull, shared_.options));
+  origin_.reply->send(std::move(reply));
 }
 
 void OffloadedCall::refuse_late() {
   times_.ended = now_ns();
   times_.total = times_.ended - origin_.received_ns;
-  shared_.pool_statistics.record({origin_.served, origin_.method, kTooLate.code},
-                                 [this](CallStatistics& statistics) {
-                                   statistics.record(times_, call_.work().rows);
-                                 });
+  shared_.pool_statistics.record(
+      {origin_.served, origin_.method, kTooLate.code},
+      [this](CallStatistics& statistics) { statistics.record(times_, call_.work().rows); });
   ByteBuffer reply;
   append_error(reply, to_, kTooLate);
-  origin_.reply(std::move(reply));
+  origin_.reply->send(std::move(reply));
 }
 
 }  // namespace thriftscore::server

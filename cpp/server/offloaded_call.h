@@ -19,15 +19,14 @@ class OffloadedCall final : public CallUnderWay {
     wire::Transport transport;
     wire::Protocol protocol;
     Nanoseconds received_ns;
-    LaterReply reply;
+    std::shared_ptr<LaterReply> reply;
   };
 
   /**
    * Hands `message`, a request that has been decoded and bound before, to the compute pool.
    * nullptr if the pool's queue is full: then nothing has been done.
    */
-  static std::shared_ptr<OffloadedCall> start(Shared& shared, Origin origin,
-                                              OwnedMessage message);
+  static std::shared_ptr<OffloadedCall> start(Shared& shared, Origin origin, OwnedMessage message);
 
   OffloadedCall(Shared& shared, Origin origin, OwnedMessage message);
   void give_up() override;

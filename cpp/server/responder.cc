@@ -41,13 +41,14 @@ Response Responder::respond(const wire::Message& message, Nanoseconds received_n
   const wire::Status status =
       wire::read_call(message.protocol, message.payload, shared_.limits, call);
   incoming.to = {message.transport, message.protocol, call.sequence_id, call.method};
-  const auto method = status == wire::Status::kOk ? method_named(call.method) : std::nullopt;
+  const bool ours = call.service.empty() || call.service == kServiceName;
+  const bool readable = status == wire::Status::kOk && ours;
+  const auto method = readable ? method_named(call.method) : std::nullopt;
   if (!joined_.empty() && method != Method::kScore) return {Disposition::kFlushFirst, nullptr};
   if (status != wire::Status::kOk) return refuse(status, incoming.to);
-  if (!call.service.empty() && call.service != kServiceName) {
-    return write_exception(incoming.to,
-                           {"unknown service; this port serves ScoringService",
-                            wire::ExceptionType::kUnknownMethod});
+  if (!ours) {
+    return write_exception(incoming.to, {"unknown service; this port serves ScoringService",
+                                         wire::ExceptionType::kUnknownMethod});
   }
   if (method) return respond_hot(*method, incoming);
   return call.method == "ping" ? answer_ping(incoming) : defer(incoming);
@@ -57,18 +58,16 @@ Response Responder::respond_hot(Method method, const Incoming& incoming) {
   const wire::Status status = call_.decode(method, incoming.call, shared_.limits);
   LoopVersion* version = nullptr;
   if (status == wire::Status::kOk) version = view_.find(call_.model_name(), call_.model_version());
-  const bool bound =
-      version != nullptr && call_.bind(*version->served, shared_.limits.frame_bytes_max);
-  const bool joins = bound && can_join(*version);
+  const bool bound = version != nullptr && context_is_valid(call_.context()) &&
+                     call_.bind(*version->served, shared_.options);
+  const bool late = bound && overdue(incoming);
+  const bool joins = bound && !late && can_join(*version);
   if (!joined_.empty() && !joins) return {Disposition::kFlushFirst, nullptr};
   if (status != wire::Status::kOk) return refuse_hot(status, incoming);
-  if (!bound || !context_is_valid(call_.context())) return defer(incoming);
-  const auto deadline_ms = call_.context() ? call_.context()->deadline_ms.value_or(0) : 0;
-  if (deadline_ms > 0 && now_ns() - incoming.received_ns > milliseconds(deadline_ms)) {
-    return refuse_late(incoming, *version);
-  }
   if (joins) return join(incoming, *version);
   if (not_to_join_ > 0) --not_to_join_;
+  if (!bound) return defer(incoming);
+  if (late) return refuse_late(incoming, *version);
   const bool large = call_.work().estimated_ns() > shared_.options.inline_work_ns_max;
   return large ? offload(incoming, *version) : answer_here(incoming, *version);
 }
@@ -96,9 +95,16 @@ Response Responder::answer_here(const Incoming& incoming, LoopVersion& version) 
 bool Responder::can_join(const LoopVersion& version) const noexcept {
   if (not_to_join_ > 0 || !call_.joinable()) return false;
   if (version.served->model->operations_per_row() < kJoinOperationsMin) return false;
+  const auto rows = static_cast<Nanoseconds>(joined_.size() + 1);
+  if (rows * call_.work().estimated_ns() > shared_.options.inline_work_ns_max) return false;
   if (joined_.empty()) return true;
   return joined_version_ == &version && joined_datatype_ == call_.work().datatype &&
          joined_.size() < kJoinedRowsMax;
+}
+
+bool Responder::overdue(const Incoming& incoming) const noexcept {
+  const auto deadline_ms = call_.context() ? call_.context()->deadline_ms.value_or(0) : 0;
+  return deadline_ms > 0 && now_ns() - incoming.received_ns > milliseconds(deadline_ms);
 }
 
 Response Responder::join(const Incoming& incoming, LoopVersion& version) {
@@ -108,11 +114,11 @@ Response Responder::join(const Incoming& incoming, LoopVersion& version) {
   joined_version_ = &version;
   joined_datatype_ = work.datatype;
   joined_features_.insert(joined_features_.end(), row, row + row_bytes);
-  joined_.push_back({incoming.to,
-                     call_.context() ? call_.context()->request_id : std::nullopt,
-                     {.decode = now_ns() - incoming.began_ns,
-                      .queue = incoming.began_ns - incoming.received_ns},
-                     incoming.received_ns});
+  joined_.push_back(
+      {incoming.to,
+       call_.context() ? call_.context()->request_id : std::nullopt,
+       {.decode = now_ns() - incoming.began_ns, .queue = incoming.began_ns - incoming.received_ns},
+       incoming.received_ns});
   return {Disposition::kJoined, nullptr};
 }
 
@@ -172,29 +178,34 @@ Response Responder::answer_ping(const Incoming& incoming) {
 }
 
 Response Responder::offload(const Incoming& incoming, const LoopVersion& version) {
-  OffloadedCall::Origin origin{call_.method(),         version.served,
-                               incoming.to.transport,  incoming.to.protocol,
-                               incoming.received_ns,   incoming.connection.reply_later()};
+  OffloadedCall::Origin origin{call_.method(),        version.served,
+                               incoming.to.transport, incoming.to.protocol,
+                               incoming.received_ns,  incoming.connection.reply_later()};
   auto message = incoming.connection.message_of_its_own(incoming.message);
   auto call = OffloadedCall::start(shared_, std::move(origin), std::move(message));
-  if (call == nullptr) return write_error(incoming.to, kComputeQueueFull);
+  if (call == nullptr) {  // and the message is gone with it, where the method's name was
+    auto to = incoming.to;
+    to.method = kMethodNames[static_cast<std::size_t>(call_.method())];
+    return write_error(to, overloaded(kComputeQueueFull, shared_.options));
+  }
   return {Disposition::kUnderWay, std::move(call)};
 }
 
 Response Responder::defer(const Incoming& incoming) {
   auto call = std::make_shared<DeferredCall>(
       DeferredCall{incoming.to.transport, incoming.to.protocol, incoming.to.sequence_id,
-                   incoming.connection.message_of_its_own(incoming.message),
-                   incoming.received_ns, incoming.connection.reply_later()});
-  if (!shared_.deferred.push(call)) return write_error(incoming.to, kPythonQueueFull);
+                   incoming.connection.message_of_its_own(incoming.message), incoming.received_ns,
+                   incoming.connection.reply_later()});
+  if (!shared_.deferred.push(call)) {
+    return write_error(incoming.to, overloaded(kPythonQueueFull, shared_.options));
+  }
   return {Disposition::kUnderWay, std::make_shared<QueuedCall>(shared_.deferred, call)};
 }
 
 Response Responder::refuse_late(const Incoming& incoming, const LoopVersion& version) {
   auto& failures = view_.failures(version, call_.method(), kTooLate.code);
   const Nanoseconds ended_ns = now_ns();
-  failures.record({.total = ended_ns - incoming.received_ns, .ended = ended_ns},
-                  call_.work().rows);
+  failures.record({.total = ended_ns - incoming.received_ns, .ended = ended_ns}, call_.work().rows);
   return write_error(incoming.to, kTooLate);
 }
 
@@ -210,7 +221,8 @@ Response Responder::refuse(wire::Status status, const wire::ReplyTo& to) {
       return write_exception(to, {wire::describe(status), wire::exception_type(status)});
     case wire::Answer::kInvalidArgument:
       return write_error(to, {wire::ErrorCode::kInvalidArgument, wire::describe(status)});
-    default: return {Disposition::kClose, nullptr};
+    default:
+      return {Disposition::kClose, nullptr};
   }
 }
 
@@ -220,6 +232,13 @@ void Responder::reject(const wire::Reject& reject) {
   }
   static_cast<void>(refuse(reject.reason, {reject.transport, reject.call.protocol,
                                            reject.call.sequence_id, reject.call.method}));
+}
+
+void Responder::abandon() noexcept {
+  joined_.clear();
+  joined_features_.clear();
+  not_to_join_ = 0;
+  clear_replies();
 }
 
 template <typename T>

@@ -62,6 +62,8 @@ class Responder {
   /** All replies since clear_replies(). */
   std::span<const std::byte> replies() const noexcept { return replies_.bytes(); }
   void clear_replies() noexcept { replies_.clear(kKeptReplyBytesMax); }
+  /** Forgets what it was doing for a connection that is being closed. */
+  void abandon() noexcept;
 
   /** Takes the newest snapshot, so that versions that are gone do not wait for a request. */
   void refresh() { view_.refresh(); }
@@ -95,6 +97,7 @@ class Responder {
   Response refuse_hot(wire::Status status, const Incoming& incoming);
   Response refuse(wire::Status status, const wire::ReplyTo& to);
   Response refuse_late(const Incoming& incoming, const LoopVersion& version);
+  bool overdue(const Incoming& incoming) const noexcept;
   bool can_join(const LoopVersion& version) const noexcept;
   Response join(const Incoming& incoming, LoopVersion& version);
   void answer_joined(const JoinedRow& row, std::span<const std::byte> scores);
