@@ -2,6 +2,7 @@
 // What is served: an immutable snapshot that the event loops read without locks.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -37,6 +38,14 @@ using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>
 
 /** Model name → version as a request may call it ("", "3", "stable") → what serves it. */
 using Snapshot = TextMap<TextMap<std::shared_ptr<const ServedVersion>>>;
+
+/** True if `snapshot` has this very version under any name. */
+inline bool serves(const Snapshot& snapshot, const ServedVersion& served) {
+  const auto versions = snapshot.find(served.model_name);
+  return versions != snapshot.end() &&
+         std::any_of(versions->second.begin(), versions->second.end(),
+                     [&served](const auto& named) { return named.second.get() == &served; });
+}
 
 /**
  * Holds the current snapshot. Publishing is safe from any thread. A reader keeps the snapshot that

@@ -13,13 +13,20 @@ namespace {
 
 constexpr std::chrono::milliseconds kRest{100};
 
-asio::generic::stream_protocol protocol_of(int descriptor) {
-  int family = 0;
-  socklen_t size = sizeof(family);
-  if (::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) {
+int socket_option(int descriptor, int name) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+  if (::getsockopt(descriptor, SOL_SOCKET, name, &value, &size) != 0) {
     throw std::system_error(errno, std::system_category(), "not a listening socket");
   }
-  return {family, 0};
+  return value;
+}
+
+asio::generic::stream_protocol protocol_of(int descriptor) {
+  if (socket_option(descriptor, SO_ACCEPTCONN) == 0) {
+    throw std::system_error(EINVAL, std::system_category(), "not a listening socket");
+  }
+  return {socket_option(descriptor, SO_DOMAIN), 0};
 }
 
 }  // namespace
@@ -47,8 +54,14 @@ void Listener::accepted(const asio::error_code& error, Socket socket) {
 }
 
 void Listener::close() {
-  asio::error_code ignored;
-  acceptor_.close(ignored);
+  asio::error_code error;
+  acceptor_.non_blocking(true, error);
+  while (!error) {  // those that closing would reset, though their clients may have sent already
+    Socket socket(acceptor_.get_executor());
+    acceptor_.accept(socket, error);
+    if (!error) take_(std::move(socket));
+  }
+  acceptor_.close(error);
   rest_.cancel();
 }
 

@@ -29,7 +29,10 @@ class Listener {
   Listener(asio::io_context& context, int descriptor, Take take);
 
   void start() { accept(); }
-  /** Stops listening. On the thread of the loop, or after it has ended. */
+  /**
+   * Takes the connections that clients have made until now, and stops listening. On the thread of
+   * the loop, or after it has ended.
+   */
   void close();
 
  private:

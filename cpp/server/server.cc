@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <asio/post.hpp>
@@ -34,9 +35,15 @@ wire::Limits wire_limits(const ServerOptions& options) {
   if (options.frame_bytes_max > options.message_bytes_max) {
     throw std::invalid_argument("frame_bytes_max must not be above message_bytes_max");
   }
+  if (options.nesting_max > wire::kNestingCapacity) {
+    throw std::invalid_argument("nesting_max must not be above 64");
+  }
   wire::Limits limits;
   limits.frame_bytes_max = static_cast<std::uint32_t>(options.frame_bytes_max);
   limits.message_bytes_max = static_cast<std::uint32_t>(options.message_bytes_max);
+  limits.method_name_bytes_max = options.method_name_bytes_max;
+  limits.nesting_max = options.nesting_max;
+  limits.values_max = options.values_max;
   return limits;
 }
 
@@ -53,12 +60,14 @@ Server::Server(ServerOptions options)
 Server::~Server() { stop(); }
 
 void Server::adopt_listener(int descriptor) {
-  listeners_.push_back(std::make_unique<Listener>(
-      loops_[0]->context(), descriptor,
-      [this](Listener::Socket socket) { take(std::move(socket)); }));
+  listeners_.push_back(
+      std::make_unique<Listener>(loops_[0]->context(), descriptor,
+                                 [this](Listener::Socket socket) { take(std::move(socket)); }));
 }
 
 void Server::start() {
+  const std::scoped_lock lock(life_mutex_);
+  if (started_) return;
   started_ = true;
   for (const auto& loop : loops_) loop->start();
   for (const auto& listener : listeners_) {
@@ -67,13 +76,9 @@ void Server::start() {
 }
 
 void Server::publish(std::shared_ptr<const Snapshot> snapshot) {
-  shared_.pool_statistics.retain([&snapshot](const ServedVersion& served) {
-    const auto model = snapshot->find(served.model_name);
-    if (model == snapshot->end()) return false;
-    return std::any_of(model->second.begin(), model->second.end(),
-                       [&served](const auto& named) { return named.second.get() == &served; });
-  });
-  shared_.catalog.publish(std::move(snapshot));
+  const std::scoped_lock lock(publish_mutex_);
+  shared_.catalog.publish(snapshot);
+  shared_.pool_statistics.retain(std::move(snapshot));
   for (const auto& loop : loops_) loop->refresh();
 }
 
@@ -83,15 +88,21 @@ void Server::take(Listener::Socket socket) {
     over_limit_.fetch_add(1);
     return;  // closes the socket
   }
-  handed_over_.fetch_add(1);
   auto& loop = *loops_[next_loop_];
   next_loop_ = (next_loop_ + 1) % loops_.size();
   // The socket has to live on the context of its loop.
   asio::error_code error;
   const auto protocol = socket.local_endpoint(error).protocol();
-  const auto handle = socket.release(error);
+  const auto descriptor = socket.release(error);
   if (error) return;
-  loop.adopt(Listener::Socket(loop.context(), protocol, handle));
+  Listener::Socket moved(loop.context());
+  moved.assign(protocol, descriptor, error);
+  if (error) {
+    ::close(descriptor);
+    return;
+  }
+  handed_over_.fetch_add(1);
+  loop.adopt(std::move(moved));
 }
 
 std::uint64_t Server::open_connections() const noexcept {
@@ -103,15 +114,20 @@ std::uint64_t Server::open_connections() const noexcept {
 }
 
 void Server::begin_drain() {
+  const std::scoped_lock lock(life_mutex_);
   if (!started_) return;
   shared_.serving = false;
+  close_listeners();
+  for (const auto& loop : loops_) loop->begin_drain();
+}
+
+void Server::close_listeners() {
   std::promise<void> closed;
   asio::post(loops_[0]->context(), [this, &closed] {
     for (const auto& listener : listeners_) listener->close();
     closed.set_value();
   });
   closed.get_future().wait();
-  for (const auto& loop : loops_) loop->begin_drain();
 }
 
 bool Server::wait_drained(std::chrono::milliseconds patience) const {
@@ -124,11 +140,13 @@ bool Server::wait_drained(std::chrono::milliseconds patience) const {
 }
 
 void Server::stop() {
+  const std::scoped_lock lock(life_mutex_);
+  shared_.serving = false;
   shared_.deferred.close();
-  if (started_) begin_drain();
+  if (started_) close_listeners();
   started_ = false;
+  for (const auto& loop : loops_) loop->stop();  // ends the connections, which cancels their jobs
   shared_.compute.stop();
-  for (const auto& loop : loops_) loop->stop();
   listeners_.clear();
 }
 

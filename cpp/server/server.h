@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "server/event_loop.h"
@@ -28,8 +29,8 @@ struct Counts {
 };
 
 /**
- * Life cycle: construct, adopt listeners, publish, start, drain, stop. Every member may be called from any
- * thread, but start() and stop() by one at a time. No member needs or takes the GIL.
+ * Life cycle: construct, adopt listeners, publish, start, drain, stop. Every member may be called
+ * from any thread, but adopt_listener() by one at a time. No member needs or takes the GIL.
  */
 class Server {
  public:
@@ -66,6 +67,7 @@ class Server {
 
  private:
   void take(Listener::Socket socket);
+  void close_listeners();
   std::uint64_t open_connections() const noexcept;
 
   Shared shared_;
@@ -75,6 +77,8 @@ class Server {
   std::size_t next_loop_ = 0;
   std::atomic<std::uint64_t> handed_over_{0};
   std::atomic<std::uint64_t> over_limit_{0};
+  mutable std::mutex life_mutex_;  // one step of the life cycle at a time
+  std::mutex publish_mutex_;
   bool started_ = false;
 };
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
+#include <utility>
 
 #include "server/catalog.h"
 #include "server/compute_pool.h"
@@ -17,20 +19,23 @@ namespace thriftscore::server {
 /** The statistics of calls that the compute pool finished: many writers, so with a lock. */
 class PoolStatistics {
  public:
+  /** Calls `record` with the counts of `kind`, unless its version is served no longer. */
   template <typename Record>
   void record(const CallKind& kind, Record record) {
     const std::scoped_lock lock(mutex_);
-    record(shard_.of(kind));
+    if (serves(*snapshot_, *kind.served)) record(shard_.of(kind));
   }
-  template <typename Keep>
-  void retain(Keep keep) {
+  /** Forgets the versions that `snapshot` does not have. */
+  void retain(std::shared_ptr<const Snapshot> snapshot) {
     const std::scoped_lock lock(mutex_);
-    shard_.retain(keep);
+    snapshot_ = std::move(snapshot);
+    shard_.retain([this](const ServedVersion& served) { return serves(*snapshot_, served); });
   }
   void merge_into(CallStatisticsMap& into) const { shard_.merge_into(into); }
 
  private:
   std::mutex mutex_;
+  std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
   StatisticsShard shard_;
 };
 
@@ -38,7 +43,7 @@ struct Shared {
   Shared(ServerOptions options_in, const wire::Limits& limits_in, std::size_t compute_threads)
       : options(std::move(options_in)),
         limits(limits_in),
-        deferred(options.deferred_calls_max),
+        deferred(options.deferred_calls_max, options.deferred_bytes_max),
         compute(compute_threads, options.compute_jobs_max) {}
 
   const ServerOptions options;
@@ -47,7 +52,7 @@ struct Shared {
   DeferredCalls deferred;
   PoolStatistics pool_statistics;
   std::atomic<bool> serving{true};  // what ping says
-  ComputePool compute;               // last: its threads use what is above
+  ComputePool compute;              // last: its threads use what is above
 };
 
 }  // namespace thriftscore::server
