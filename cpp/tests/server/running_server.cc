@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/running_server.h"
+
+#include <utility>
+
+#include "wire/call.h"
+#include "wire/text.h"
+
+namespace thriftscore::testing {
+
+PythonThread::PythonThread(server::Server& server, Answer answer)
+    : thread_([this, &server, answer = std::move(answer)] {
+        while (!stopping_.load()) {
+          if (auto call = server.deferred().take(std::chrono::milliseconds(20))) {
+            answer(std::move(call));
+          }
+        }
+      }) {}
+
+PythonThread::~PythonThread() {
+  stopping_ = true;
+  thread_.join();
+}
+
+void answer_with_echo(const std::shared_ptr<server::DeferredCall>& call) {
+  wire::Call head;
+  const wire::Limits limits;
+  static_cast<void>(wire::read_call(call->protocol, call->message.bytes(), limits, head));
+  const auto text = wire::as_text(call->message.bytes());
+  call->answer(text_reply(call->protocol, head.method, text, head.sequence_id));
+}
+
+Buffer echo_of(const Format& format, const Buffer& call, std::string_view method,
+               std::int32_t sequence_id) {
+  const std::size_t frame = in_frame(format, {}, sequence_id).size();
+  const auto message = std::span(call).subspan(frame);
+  const auto reply = text_reply(format.protocol, method, wire::as_text(message), sequence_id);
+  return in_frame(format, reply, sequence_id);
+}
+
+server::ServerOptions one_loop() { return {.io_threads = 1, .compute_threads = 1}; }
+
+RunningServer::RunningServer(server::ServerOptions options) : server_(options) {
+  const int listener = listen_tcp();
+  port_ = port_of(listener);
+  server_.adopt_listener(listener);
+  server_.start();
+}
+
+RunningServer::~RunningServer() { server_.stop(); }
+
+void RunningServer::publish(const std::string& name, const std::string& version,
+                            std::shared_ptr<const Model> model) {
+  const auto served = std::make_shared<const server::ServedVersion>(
+      server::ServedVersion{name, version, std::move(model)});
+  published_[name][version] = served;
+  published_[name][""] = served;
+  server_.publish(std::make_shared<const server::Snapshot>(published_));
+}
+
+Client RunningServer::connect(int receive_buffer_bytes) const {
+  return Client::tcp(port_, receive_buffer_bytes);
+}
+
+std::uint64_t RunningServer::closed(server::CloseReason reason) const {
+  return server_.counts().closed[static_cast<std::size_t>(reason)];
+}
+
+TestModel make_model(std::size_t columns, std::size_t outputs, const std::string& link,
+                     const std::string& precision) {
+  TestModel made{example(columns, outputs, link, precision), nullptr};
+  made.model = Model::load_bytes(made.file.build());
+  return made;
+}
+
+std::vector<double> expected_scores(const ModelFile& file, const std::vector<double>& rows) {
+  const std::size_t columns = file.graph.at("features").size();
+  std::vector<double> scores;
+  for (std::size_t at = 0; at < rows.size(); at += columns) {
+    const auto first = rows.begin() + static_cast<std::ptrdiff_t>(at);
+    const std::vector<double> row(first, first + static_cast<std::ptrdiff_t>(columns));
+    for (const long double score : reference(file, row)) {
+      scores.push_back(static_cast<double>(score));
+    }
+  }
+  return scores;
+}
+
+}  // namespace thriftscore::testing

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// A server on sockets of its own, with models to serve and a thread that answers as Python would.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "server/server.h"
+#include "tests/model/model_files.h"
+#include "tests/server/client.h"
+#include "tests/server/messages.h"
+
+namespace thriftscore::testing {
+
+/// Takes deferred calls until it is destroyed, or its server stopped.
+class PythonThread {
+ public:
+  using Answer = std::function<void(std::shared_ptr<server::DeferredCall>)>;
+  PythonThread(server::Server& server, Answer answer);
+  ~PythonThread();
+
+ private:
+  std::atomic<bool> stopping_{false};
+  std::thread thread_;
+};
+
+/// Answers with the text that the call holds: its whole message.
+void answer_with_echo(const std::shared_ptr<server::DeferredCall>& call);
+/// What answer_with_echo() sends for `call`, which must have come in `format`.
+Buffer echo_of(const Format& format, const Buffer& call, std::string_view method,
+               std::int32_t sequence_id = 7);
+
+/// One loop and one compute thread, for tests that care which threads there are.
+server::ServerOptions one_loop();
+
+/// Listens on TCP; started, with whatever publish() was given. Stopped when destroyed.
+class RunningServer {
+ public:
+  explicit RunningServer(server::ServerOptions options = {.io_threads = 2, .compute_threads = 2});
+  ~RunningServer();
+
+  /// Serves `model` as version `version` and as the default version; returns the model.
+  void publish(const std::string& name, const std::string& version,
+               std::shared_ptr<const Model> model);
+
+  Client connect(int receive_buffer_bytes = 0) const;
+  server::Server* operator->() noexcept { return &server_; }
+  server::Server& operator*() noexcept { return server_; }
+  std::uint16_t port() const noexcept { return port_; }
+  std::uint64_t closed(server::CloseReason reason) const;
+
+ private:
+  server::Server server_;
+  std::uint16_t port_;
+  server::Snapshot published_;
+};
+
+/// A model as a file and loaded.
+struct TestModel {
+  ModelFile file;
+  std::shared_ptr<const Model> model;
+};
+TestModel make_model(std::size_t columns, std::size_t outputs, const std::string& link = "identity",
+                     const std::string& precision = "fp32");
+
+/// The scores that `file` gives for `rows`, in double.
+std::vector<double> expected_scores(const ModelFile& file, const std::vector<double>& rows);
+
+}  // namespace thriftscore::testing
