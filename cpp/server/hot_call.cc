@@ -23,12 +23,17 @@ wire::Status HotCall::decode(Method method, const wire::Call& call,
                              const wire::Limits& limits) noexcept {
   method_ = method;
   switch (method) {
-    case Method::kScore: return decode_as<Score>(call, limits);
-    case Method::kScoreValues: return decode_as<wire::ScoreValuesArguments>(call, limits);
-    case Method::kScoreSparse: return decode_as<SparseScore>(call, limits);
+    case Method::kScore:
+      return decode_as<Score>(call, limits);
+    case Method::kScoreValues:
+      return decode_as<wire::ScoreValuesArguments>(call, limits);
+    case Method::kScoreSparse:
+      return decode_as<SparseScore>(call, limits);
     case Method::kNormalize:
-    case Method::kDenormalize: return decode_as<Normalize>(call, limits);
-    case Method::kInfer: return decode_as<Infer>(call, limits);
+    case Method::kDenormalize:
+      return decode_as<Normalize>(call, limits);
+    case Method::kInfer:
+      return decode_as<Infer>(call, limits);
   }
   return wire::Status::kInvalidMessageType;
 }
@@ -54,14 +59,20 @@ void HotCall::take_names(const wire::ScoreValuesArguments& arguments) noexcept {
   context_.reset();
 }
 
-bool HotCall::bind(const ServedVersion& served, std::size_t reply_bytes_max) {
+bool HotCall::bind(const ServedVersion& served, const ServerOptions& options) {
   served_ = &served;
   work_ = RowWork{.model = served.model.get()};
   const bool bound =
       std::visit([this](const auto& arguments) { return bind_request(arguments); }, arguments_);
-  if (!bound) return false;
+  return bound && fits(options);
+}
+
+/** Whether the work and the reply are of a size that one request may ask for. */
+bool HotCall::fits(const ServerOptions& options) const noexcept {
+  const bool sparse = work_.kind == RowWork::Kind::kScoreSparse;
+  if (sparse && work_.rows > options.sparse_cells_max / work_.model->columns()) return false;
   const std::size_t row_bytes = result_columns() * element_bytes(result_datatype());
-  return work_.rows <= reply_bytes_max / row_bytes;
+  return work_.rows <= options.frame_bytes_max / row_bytes;
 }
 
 bool HotCall::bind_request(const Score& arguments) noexcept {
@@ -71,8 +82,8 @@ bool HotCall::bind_request(const Score& arguments) noexcept {
 
 bool HotCall::bind_request(const Normalize& arguments) noexcept {
   const auto& request = *arguments.request;
-  work_.kind = method_ == Method::kNormalize ? RowWork::Kind::kNormalize
-                                             : RowWork::Kind::kDenormalize;
+  work_.kind =
+      method_ == Method::kNormalize ? RowWork::Kind::kNormalize : RowWork::Kind::kDenormalize;
   return work_.model->description().has_normalizer &&
          bind_rows(request.values, request.datatype, request.columns);
 }
@@ -152,11 +163,15 @@ std::size_t HotCall::result_bytes() const noexcept {
 std::size_t HotCall::encode(const wire::ReplyTo& to, ByteBuffer& into) {
   switch (method_) {
     case Method::kScore:
-    case Method::kScoreSparse: return encode_rows(to, into, &wire::ScoreResponse::scores);
+    case Method::kScoreSparse:
+      return encode_rows(to, into, &wire::ScoreResponse::scores);
     case Method::kNormalize:
-    case Method::kDenormalize: return encode_rows(to, into, &wire::NormalizeResponse::values);
-    case Method::kInfer: return encode_infer(to, into);
-    case Method::kScoreValues: return encode_values(to, into);
+    case Method::kDenormalize:
+      return encode_rows(to, into, &wire::NormalizeResponse::values);
+    case Method::kInfer:
+      return encode_infer(to, into);
+    case Method::kScoreValues:
+      return encode_values(to, into);
   }
   return 0;
 }
@@ -169,7 +184,7 @@ std::size_t HotCall::encode_result(const wire::ReplyTo& to, T& result, ByteBuffe
 
 template <typename Response>
 std::size_t HotCall::encode_rows(const wire::ReplyTo& to, ByteBuffer& into,
-                                 wire::Room Response::* room) {
+                                 wire::Room Response::*room) {
   Response response;
   (response.*room).size = result_bytes();
   response.datatype = result_datatype();

@@ -9,6 +9,7 @@
 
 #include "server/byte_buffer.h"
 #include "server/catalog.h"
+#include "server/options.h"
 #include "server/row_work.h"
 #include "server/statistics.h"
 #include "wire/decode.h"
@@ -35,9 +36,10 @@ class HotCall {
 
   /**
    * Checks the request against the model. False: it is not for this path, because it is wrong, or
-   * would have a reply over `reply_bytes_max`, or is of a form that only Python takes.
+   * would have a reply over `frame_bytes_max` or cells over `sparse_cells_max`, or is of a form
+   * that only Python takes.
    */
-  bool bind(const ServedVersion& served, std::size_t reply_bytes_max);
+  bool bind(const ServedVersion& served, const ServerOptions& options);
 
   const RowWork& work() const noexcept { return work_; }
   const ServedVersion& served() const noexcept { return *served_; }
@@ -72,10 +74,12 @@ class HotCall {
   bool bind_request(const wire::ScoreValuesArguments& arguments);
   bool bind_rows(wire::Bytes values, wire::DataType datatype, std::optional<std::int32_t> columns);
 
+  bool fits(const ServerOptions& options) const noexcept;
+
   template <typename T>
   std::size_t encode_result(const wire::ReplyTo& to, T& result, ByteBuffer& into);
   template <typename Response>
-  std::size_t encode_rows(const wire::ReplyTo& to, ByteBuffer& into, wire::Room Response::* room);
+  std::size_t encode_rows(const wire::ReplyTo& to, ByteBuffer& into, wire::Room Response::*room);
   std::size_t encode_infer(const wire::ReplyTo& to, ByteBuffer& into);
   std::size_t encode_values(const wire::ReplyTo& to, ByteBuffer& into);
 

@@ -27,8 +27,7 @@ class LatencyHistogram {
   static constexpr std::size_t kBuckets = kLinear + (kMaxBits - 6) * kSubBuckets;
 
   void record(Nanoseconds duration) noexcept {
-    const auto value =
-        static_cast<std::uint64_t>(std::clamp<Nanoseconds>(duration, 0, kLongest));
+    const auto value = static_cast<std::uint64_t>(std::clamp<Nanoseconds>(duration, 0, kLongest));
     add(buckets_[bucket_of(value)], 1);
     add(count_, 1);
     add(sum_, value);

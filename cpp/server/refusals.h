@@ -2,19 +2,24 @@
 // The errors that are worded here rather than in Python: those that must not wait for it.
 #pragma once
 
+#include <string_view>
+
 #include "server/byte_buffer.h"
+#include "server/options.h"
 #include "wire/encode.h"
 
 namespace thriftscore::server {
 
-inline constexpr std::int32_t kRetryAfterMs = 50;
-inline constexpr wire::ScoringError kTooLate{wire::ErrorCode::kDeadlineExceeded,
-                                             "deadline_ms passed before the rows were scored"};
-inline constexpr wire::ScoringError kPythonQueueFull{
-    wire::ErrorCode::kOverloaded, "the queue of calls that Python answers is full", true,
-    kRetryAfterMs};
-inline constexpr wire::ScoringError kComputeQueueFull{
-    wire::ErrorCode::kOverloaded, "the queue of large requests is full", true, kRetryAfterMs};
+inline constexpr wire::ScoringError kTooLate{
+    wire::ErrorCode::kDeadlineExceeded, "deadline_ms passed before the rows were scored", true, 0};
+
+inline constexpr std::string_view kPythonQueueFull =
+    "the queue of calls that Python answers is full";
+inline constexpr std::string_view kComputeQueueFull = "the queue of large requests is full";
+
+inline wire::ScoringError overloaded(std::string_view full, const ServerOptions& options) noexcept {
+  return {wire::ErrorCode::kOverloaded, full, true, options.retry_after_ms};
+}
 
 inline void append_error(ByteBuffer& replies, const wire::ReplyTo& to,
                          const wire::ScoringError& error) {

@@ -95,7 +95,8 @@ RowOutcome run_as(const RowWork& work, std::size_t first, std::size_t count, Scr
 }
 
 double row_ns(const RowWork& work) noexcept {
-  const bool scores = work.kind == RowWork::Kind::kScore || work.kind == RowWork::Kind::kScoreSparse;
+  const bool scores =
+      work.kind == RowWork::Kind::kScore || work.kind == RowWork::Kind::kScoreSparse;
   const auto columns = static_cast<double>(work.model->columns());
   return kNsPerOperation *
          (scores ? static_cast<double>(work.model->operations_per_row()) + columns : columns);

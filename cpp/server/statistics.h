@@ -45,7 +45,7 @@ struct CallTimes {
 struct CallStatistics {
   LatencyHistogram decode, queue, compute, encode, total;
   Counter rows;
-  Counter executions;                   // calls of the kernels
+  Counter executions;  // calls of the kernels
   std::atomic<Nanoseconds> last_ended{0};
 
   /** Counts one request. For the writing thread. */
