@@ -71,7 +71,13 @@ ServerOptions parse_options(const py::dict& given) {
   take(given, "message_timeout_ms", options.message_timeout_ms);
   take(given, "idle_timeout_ms", options.idle_timeout_ms);
   take(given, "write_timeout_ms", options.write_timeout_ms);
+  take(given, "method_name_bytes_max", options.method_name_bytes_max);
+  take(given, "nesting_max", options.nesting_max);
+  take(given, "values_max", options.values_max);
+  take(given, "sparse_cells_max", options.sparse_cells_max);
   take(given, "deferred_calls_max", options.deferred_calls_max);
+  take(given, "deferred_bytes_max", options.deferred_bytes_max);
+  take(given, "retry_after_ms", options.retry_after_ms);
   take(given, "compute_jobs_max", options.compute_jobs_max);
   return options;
 }
