@@ -15,7 +15,7 @@ CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h' -o -name CMakeLists.
 JAVA_SOURCES := $(shell find clients/java/src clients/java/pom.xml -type f)
 GO_SOURCES := $(shell find clients/go -name '*.go' -o -name 'go.*')
 
-.PHONY: help demo serve test check generate bench lock clean
+.PHONY: help demo serve test check generate bench lock fuzz clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -26,7 +26,7 @@ demo: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Train, import, serve, and
 serve: $(STAMPS)/package ## Serve REPOSITORY (default: ./repository) on ports 9090 and 9091
 	$(BIN)/thriftscore serve --repository $(REPOSITORY)
 
-test: test-cpp test-sanitizers test-python test-java test-go ## Run every test of every language
+test: test-cpp test-sanitizers test-fuzz test-python test-java test-go ## Run every test of every language
 	@echo "All tests passed."
 
 check: check-generated check-python check-cpp check-java check-go ## Check format, lint, types, layers, generated code
@@ -36,6 +36,9 @@ generate: $(STAMPS)/develop ## Make the generated code of all languages from the
 
 bench: $(STAMPS)/package build/release/build.ninja ## Measure the kernels and the engine against NumPy and ONNX Runtime
 	$(BIN)/pytest benchmarks --benchmark-only
+
+fuzz: FUZZ_SECONDS = 0
+fuzz: test-fuzz ## Fuzz the wire codec until a crash or an interrupt
 
 lock: $(STAMPS)/venv ## Resolve the Python dependencies anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra import --group dev --generate-hashes --no-header \
@@ -77,14 +80,25 @@ build/%/build.ninja: CMakeLists.txt CMakePresets.json | $(STAMPS)/develop $(STAM
 
 # ---- tests -------------------------------------------------------------------------------------
 
-.PHONY: test-cpp test-sanitizers test-python test-java test-go
+.PHONY: test-cpp test-sanitizers test-fuzz test-python test-java test-go
 
-test-cpp: build/release/build.ninja ## Run the C++ tests
+FUZZ_SECONDS = 30
+FUZZERS := message stream header skip
+
+test-cpp: build/release/build.ninja $(STAMPS)/package ## Run the C++ tests, the engine's on every SIMD target
 	cmake --build --preset release -j $(JOBS)
-	ctest --preset release
+	ctest --preset release -j $(JOBS)
+	for target in $$($(BIN)/python -c 'from thriftscore import _native; print(*_native.simd_targets())'); do \
+	  echo "Engine on $$target:"; THRIFTSCORE_SIMD=$$target ctest --preset release -j $(JOBS) -R '^model_test' -Q; done
 
 test-sanitizers: build/asan-ubsan/build.ninja build/tsan/build.ninja ## Run the C++ tests under ASan+UBSan and TSan
-	for preset in asan-ubsan tsan; do cmake --build --preset $$preset -j $(JOBS); ctest --preset $$preset; done
+	for preset in asan-ubsan tsan; do \
+	  cmake --build --preset $$preset -j $(JOBS); ctest --preset $$preset -j $(JOBS); done
+
+# What a fuzzer finds stays in build/fuzz; each starts from its corpus in the repository.
+test-fuzz: build/fuzz/build.ninja ## Run each fuzzer for FUZZ_SECONDS (30) seconds
+	cmake --build --preset fuzz -j $(JOBS)
+	printf '%s\n' $(FUZZERS) | xargs -P $(JOBS) -I {} .ci/fuzz {} $(FUZZ_SECONDS)
 
 test-python: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Run the Python tests and the conformance matrix
 	$(BIN)/pytest
@@ -119,3 +133,4 @@ check-java: $(STAMPS)/build
 
 check-go: $(STAMPS)/build
 	cd clients/go && test -z "$$(gofmt -l . | grep -v '^gen/')" && go vet ./...
+	cd clients/go && go tool -modfile=tools.mod staticcheck . ./cmd/... ./internal/...

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "kernels/kernels.h"
 #include "kernels/lanes-inl.h"
 #include "kernels/panel-inl.h"
 
@@ -23,9 +24,7 @@ namespace thriftscore::kernels::HWY_NAMESPACE {
 // Accumulators are what hides the latency of a multiply-add (eight or more) and what must fit in
 // 16 registers beside the rows and a weight.
 template <std::size_t kOutputs>
-constexpr std::size_t kDotRows = kOutputs == 1   ? 8
-                                 : kOutputs == 2 ? 4
-                                                 : 3;
+constexpr std::size_t kDotRows = kOutputs <= 2 ? 4 : 3;
 
 // The sums of four float vectors, or two double vectors, in one 128-bit block.
 template <class D, class V>
@@ -107,7 +106,8 @@ class DotTile {
   static constexpr std::size_t kLanes = hn::MaxLanes(d_);
   static constexpr std::size_t kGroup = 16 / sizeof(T);
   static constexpr std::size_t kPadded = (kRows * kOutputs + kGroup - 1) / kGroup * kGroup;
-  static constexpr std::size_t kUnroll = kRows * kOutputs == 1 ? 4 : kRows * kOutputs <= 4 ? 2 : 1;
+  // Independent of the rows, on which the order of the sums must not depend.
+  static constexpr std::size_t kUnroll = kOutputs == 1 ? 2 : 1;
 
   HWY_INLINE void step(const Panel<T>& panel, const T* x, std::size_t c, std::size_t count,
                        V* sums) const {
@@ -161,12 +161,18 @@ class DotProducts {
 
   template <bool kCentred>
   static HWY_INLINE void run(const Panel<T>& panel, const T* x, std::size_t rows, T* y) {
-    if constexpr (kCentred) {
+    if (panel.scale != nullptr) {
       HWY_ALIGN T scaled[kOutputBlock * kColumnBlock];
       dispatch<kCentred>(with_scaled_weights(panel, scaled), x, rows, y);
     } else {
       dispatch<kCentred>(panel, x, rows, y);
     }
+  }
+
+  // Dot products use the weights as they are.
+  static constexpr const T* packed_panel(const WeightedSum<T>& /*sum*/, std::size_t /*first*/,
+                                         std::size_t /*outputs*/, std::size_t /*c*/) {
+    return nullptr;
   }
 
  private:

@@ -16,13 +16,17 @@ struct WeightedSum {
   const T* bias;     // [outputs]
   std::size_t columns;
   std::size_t outputs;
+  // What Kernels::pack made of the weights, aligned to 64 bytes, and which pack it was. Without it,
+  // or if another target's made it, a call packs for itself where its target needs that.
+  const T* packed = nullptr;
+  void (*packed_by)(const WeightedSum& sum, T* packed) noexcept = nullptr;
 };
 
 // x' = (x - mean) / scale, column by column.
 template <typename T>
 struct Normalizer {
   const T* mean;   // [columns]
-  const T* scale;  // [columns], non-zero
+  const T* scale;  // [columns], non-zero; may be null where a kernel says so
   std::size_t columns;
 };
 
@@ -35,7 +39,8 @@ struct Normalizer {
 //
 // Accuracy, against the exact result rounded to T:
 //   sums         the error bound of a blocked dot product; order and fusing differ by target, so
-//                results differ between targets in the last bits
+//                results differ between targets in the last bits. On one target the bits of a
+//                row's sums do not depend on how many rows a call has, nor on packing
 //   normalize    each operation rounded once: bit-equal on every target and to NumPy
 //   exponential  2 ulp, denormal results included; sigmoid 2 ulp (double 3); softmax 2 ulp
 //                (double 4) up to 1,024 columns
@@ -47,10 +52,15 @@ struct Kernels {
 
   // The same on (x - mean) / scale, without writing the normalised rows: the mean is subtracted
   // first, which keeps what x and mean do not have in common; the scale divides the weights, so
-  // weights / scale must be finite. Both structs have the same columns.
+  // weights / scale must be finite. A null scale says that the weights, packed or not, have been
+  // divided; only then is `packed` used. Both structs have the same columns.
   void (*normalized_weighted_sum)(const Normalizer<T>& normalizer, const WeightedSum<T>& sum,
                                   const T* x, std::size_t rows, T* y) noexcept;
 
+  // How many values pack() writes for such a sum; 0 where the weights are used as they are.
+  std::size_t (*packed_size)(std::size_t columns, std::size_t outputs) noexcept;
+  // Arranges the weights as this target reads them. `packed` is aligned to 64 bytes.
+  void (*pack)(const WeightedSum<T>& sum, T* packed) noexcept;
   // y = (x - mean) / scale. x and y [rows, columns]; y may be x.
   void (*normalize)(const Normalizer<T>& normalizer, const T* x, std::size_t rows, T* y) noexcept;
 

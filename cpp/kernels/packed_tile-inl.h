@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weighted sums as a matrix product: the weights are transposed into a buffer so that the lanes of
-// a vector are outputs, and every value of a row meets all of them. Nothing is left to fold, but
-// lanes without an output are wasted. Best for many rows and outputs or very few columns.
+// Weighted sums as a matrix product: the weights are transposed so that the lanes of a vector are
+// outputs, and every value of a row meets all of them. Nothing is left to fold, but lanes without
+// an output are wasted. Best for many outputs or very few columns.
 // Compiled once per target: the guard is flipped by foreach_target.h.
 #if defined(THRIFTSCORE_KERNELS_PACKED_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef THRIFTSCORE_KERNELS_PACKED_TILE_INL_H_
@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "kernels/kernels.h"
 #include "kernels/lanes-inl.h"
 #include "kernels/panel-inl.h"
 
@@ -38,7 +39,7 @@ class PackedTile {
     for (std::size_t c = 0; c < panel.columns; ++c) {
       V weights[kVectors];
       for (std::size_t v = 0; v < kVectors; ++v) {
-        weights[v] = hn::Load(d_, panel.weights + (c * kVectors + v) * kLanes);
+        weights[v] = hn::Load(d_, panel.packed + (c * kVectors + v) * kLanes);
       }
       for (std::size_t r = 0; r < kRows; ++r) {
         const V value = hn::Set(d_, load_value(x, r * x_stride + c));
@@ -107,7 +108,10 @@ HWY_INLINE void packed_rows(const Panel<T>& start, const T* x, std::size_t rows,
   }
 }
 
-// How weighted_sum() runs these tiles: packing is worth while for a large block of rows.
+// How weighted_sum() runs these tiles.
+//
+// Packed weights are a panel for each block of outputs, one behind the other; a panel has, for each
+// column, the weights of its outputs, padded with zeros to one or two vectors.
 template <typename T>
 class PackedProducts {
   static constexpr std::size_t kLanes = hn::MaxLanes(hn::ScalableTag<T>());
@@ -118,35 +122,64 @@ class PackedProducts {
   static constexpr std::size_t kRowBlock = 240;
 
   // Whether the lanes wasted on `outputs` cost less than folding dot products would.
-  static constexpr bool is_better(std::size_t columns, std::size_t outputs, std::size_t rows) {
-    const std::size_t wasted = (kLanes - outputs % kLanes) % kLanes;
-    return rows >= 32 && outputs > 1 && columns * wasted <= 4 * kLanes * outputs;
+  static constexpr bool is_better(std::size_t columns, std::size_t outputs) {
+    return outputs > 1 && columns * (padded(outputs) - outputs) <= 4 * kLanes * outputs;
+  }
+
+  static constexpr std::size_t padded(std::size_t outputs) {
+    return (outputs + kLanes - 1) / kLanes * kLanes;
+  }
+
+  static HWY_INLINE void pack(const WeightedSum<T>& sum, T* packed) {
+    for (std::size_t o = 0; o < sum.outputs; o += kOutputBlock) {
+      const std::size_t outputs = std::min(kOutputBlock, sum.outputs - o);
+      const Panel<T> panel = {.weights = sum.weights + o * sum.columns,
+                              .weights_stride = sum.columns,
+                              .packed = nullptr,
+                              .mean = nullptr,
+                              .scale = nullptr,
+                              .initial = nullptr,
+                              .initial_stride = 0,
+                              .columns = sum.columns,
+                              .outputs = outputs,
+                              .x_stride = 0,
+                              .y_stride = 0};
+      pack_panel(panel, packed + o * sum.columns);
+    }
+  }
+
+  // Where the weights of some outputs begin in the sum's packed ones, from column `c` on.
+  static HWY_INLINE const T* packed_panel(const WeightedSum<T>& sum, std::size_t first_output,
+                                          std::size_t outputs, std::size_t c) {
+    if (sum.packed == nullptr) return nullptr;
+    return sum.packed + first_output * sum.columns + c * padded(outputs);
   }
 
   template <bool kCentred>
-  static HWY_INLINE void run(const Panel<T>& panel, const T* x, std::size_t rows, T* y) {
-    HWY_ALIGN T packed[kColumnBlock * kOutputBlock];
+  static HWY_INLINE void run(Panel<T> panel, const T* x, std::size_t rows, T* y) {
+    HWY_ALIGN T own[kColumnBlock * kOutputBlock];
+    if (panel.packed == nullptr) {
+      pack_panel(panel, own);
+      panel.packed = own;
+    }
     if (panel.outputs > kLanes) {
-      packed_rows<kCentred, 2>(with_packed_weights<kCentred, 2>(panel, packed), x, rows, y);
+      packed_rows<kCentred, 2>(panel, x, rows, y);
     } else {
-      packed_rows<kCentred, 1>(with_packed_weights<kCentred, 1>(panel, packed), x, rows, y);
+      packed_rows<kCentred, 1>(panel, x, rows, y);
     }
   }
 
  private:
-  template <bool kCentred, std::size_t kVectors>
-  static HWY_INLINE Panel<T> with_packed_weights(Panel<T> panel, T* packed) {
-    constexpr std::size_t kWidth = kVectors * kLanes;
-    std::fill_n(packed, panel.columns * kWidth, T{0});
+  static HWY_INLINE void pack_panel(const Panel<T>& panel, T* packed) {
+    const std::size_t width = padded(panel.outputs);
+    std::fill_n(packed, panel.columns * width, T{0});
     for (std::size_t o = 0; o < panel.outputs; ++o) {
       for (std::size_t c = 0; c < panel.columns; ++c) {
         T weight = load_value(panel.weights, o * panel.weights_stride + c);
-        if constexpr (kCentred) weight /= load_value(panel.scale, c);
-        packed[c * kWidth + o] = weight;
+        if (panel.scale != nullptr) weight /= load_value(panel.scale, c);
+        packed[c * width + o] = weight;
       }
     }
-    panel.weights = packed;
-    return panel;
   }
 };
 

@@ -38,12 +38,21 @@ void normalized_weighted_sum(const Normalizer<T>& normalizer, const WeightedSum<
         const Wide<T> centred =
             Wide<T>{load_value(x, r * sum.columns + c)} - load_value(normalizer.mean, c);
         const Wide<T> weight = load_value(sum.weights, o * sum.columns + c);
-        total += centred * (weight / load_value(normalizer.scale, c));
+        const T scale = normalizer.scale == nullptr ? T{1} : load_value(normalizer.scale, c);
+        total += centred * (weight / scale);
       }
       store_value(static_cast<T>(total), y, r * sum.outputs + o);
     }
   }
 }
+
+template <typename T>
+std::size_t packed_size(std::size_t /*columns*/, std::size_t /*outputs*/) noexcept {
+  return 0;
+}
+
+template <typename T>
+void pack(const WeightedSum<T>& /*sum*/, T* /*packed*/) noexcept {}
 
 template <typename T>
 void normalize(const Normalizer<T>& normalizer, const T* x, std::size_t rows, T* y) noexcept {
@@ -106,6 +115,8 @@ template <typename T>
 constexpr Kernels<T> kScalarKernels = {
     .weighted_sum = weighted_sum<T>,
     .normalized_weighted_sum = normalized_weighted_sum<T>,
+    .packed_size = packed_size<T>,
+    .pack = pack<T>,
     .normalize = normalize<T>,
     .denormalize = denormalize<T>,
     .sigmoid = sigmoid<T>,

@@ -34,6 +34,8 @@ template <typename T>
 constexpr Kernels<T> kKernels = {
     .weighted_sum = weighted_sum<T>,
     .normalized_weighted_sum = normalized_weighted_sum<T>,
+    .packed_size = packed_size<T>,
+    .pack = pack<T>,
     .normalize = scale_rows<Normalize, T>,
     .denormalize = scale_rows<Denormalize, T>,
     .sigmoid = transform<Sigmoid, T>,

@@ -32,6 +32,25 @@ struct Block {
   std::size_t outputs;
 };
 
+template <typename T>
+std::size_t packed_size(std::size_t columns, std::size_t outputs) noexcept {
+  return PackedProducts<T>::is_better(columns, outputs)
+             ? columns * PackedProducts<T>::padded(outputs)
+             : 0;
+}
+
+template <typename T>
+void pack(const WeightedSum<T>& sum, T* packed) noexcept {
+  PackedProducts<T>::pack(sum, packed);
+}
+
+// `sum` without what another target has packed.
+template <typename T>
+HWY_INLINE WeightedSum<T> own_packing(WeightedSum<T> sum) {
+  if (sum.packed_by != &pack<T>) sum.packed = nullptr;
+  return sum;
+}
+
 // Every block of columns after the first adds to what the one before left in y.
 template <class Products, bool kCentred, typename T>
 HWY_INLINE void sum_block(const Normalizer<T>& normalizer, const WeightedSum<T>& sum,
@@ -40,8 +59,9 @@ HWY_INLINE void sum_block(const Normalizer<T>& normalizer, const WeightedSum<T>&
     const Panel<T> panel = {
         .weights = sum.weights + block.first_output * sum.columns + c,
         .weights_stride = sum.columns,
+        .packed = Products::packed_panel(sum, block.first_output, block.outputs, c),
         .mean = kCentred ? normalizer.mean + c : nullptr,
-        .scale = kCentred ? normalizer.scale + c : nullptr,
+        .scale = normalizer.scale != nullptr ? normalizer.scale + c : nullptr,
         .initial = c == 0 ? sum.bias + block.first_output : block.y,
         .initial_stride = c == 0 ? 0 : sum.outputs,
         .columns = std::min(Products::kColumnBlock, sum.columns - c),
@@ -72,7 +92,8 @@ HWY_INLINE void sum_blocks(const Normalizer<T>& normalizer, const WeightedSum<T>
 template <bool kCentred, typename T>
 HWY_INLINE void sum_any(const Normalizer<T>& normalizer, const WeightedSum<T>& sum, const T* x,
                         std::size_t rows, T* y) {
-  if (PackedProducts<T>::is_better(sum.columns, sum.outputs, rows)) {
+  // By the shape of the weights alone: the order of the sums must not depend on the rows.
+  if (PackedProducts<T>::is_better(sum.columns, sum.outputs)) {
     sum_blocks<PackedProducts<T>, kCentred>(normalizer, sum, x, rows, y);
   } else {
     sum_blocks<DotProducts<T>, kCentred>(normalizer, sum, x, rows, y);
@@ -81,13 +102,15 @@ HWY_INLINE void sum_any(const Normalizer<T>& normalizer, const WeightedSum<T>& s
 
 template <typename T>
 void weighted_sum(const WeightedSum<T>& sum, const T* x, std::size_t rows, T* y) noexcept {
-  sum_any<false>({}, sum, x, rows, y);
+  sum_any<false>({}, own_packing(sum), x, rows, y);
 }
 
 template <typename T>
 void normalized_weighted_sum(const Normalizer<T>& normalizer, const WeightedSum<T>& sum, const T* x,
                              std::size_t rows, T* y) noexcept {
-  sum_any<true>(normalizer, sum, x, rows, y);
+  WeightedSum<T> own = own_packing(sum);
+  if (normalizer.scale != nullptr) own.packed = nullptr;  // packed weights are not divided
+  sum_any<true>(normalizer, own, x, rows, y);
 }
 
 }  // namespace thriftscore::kernels::HWY_NAMESPACE

@@ -29,8 +29,22 @@ struct Weights {
   explicit Weights(const DenseSpec& dense)
       : weights(rounded<T>(*dense.weights)), bias(rounded<T>(*dense.bias)) {}
 
+  /// Arranges the weights, which are final, for the kernels in use.
+  void pack() {
+    const kernels::Kernels<T>& kernels = kernels::active<T>();
+    packed.resize(kernels.packed_size(sum().columns, sum().outputs));
+    if (packed.empty()) return;
+    kernels.pack(sum(), packed.data());
+    packed_by = kernels.pack;
+  }
+
   kernels::WeightedSum<T> sum() const noexcept {
-    return {weights.data(), bias.data(), weights.size() / bias.size(), bias.size()};
+    return {.weights = weights.data(),
+            .bias = bias.data(),
+            .columns = weights.size() / bias.size(),
+            .outputs = bias.size(),
+            .packed = packed.empty() ? nullptr : packed.data(),
+            .packed_by = packed_by};
   }
   std::size_t operations() const noexcept { return weights.size(); }
   std::string shape() const {
@@ -39,6 +53,8 @@ struct Weights {
 
   AlignedVector<T> weights;
   AlignedVector<T> bias;
+  AlignedVector<T> packed;
+  decltype(kernels::WeightedSum<T>::packed_by) packed_by = nullptr;
 };
 
 template <typename T>
@@ -67,7 +83,9 @@ class DenseStage final : public Stage<T> {
   DenseStage(Weights<T> weights, std::string note)
       : Stage<T>(weights.sum().columns, weights.sum().outputs),
         weights_(std::move(weights)),
-        note_(std::move(note)) {}
+        note_(std::move(note)) {
+    weights_.pack();
+  }
 
   void run(const T* x, std::size_t rows, T* y) const noexcept override {
     kernels::active<T>().weighted_sum(weights_.sum(), x, rows, y);
@@ -83,15 +101,17 @@ class DenseStage final : public Stage<T> {
 template <typename T>
 class ScaledDenseStage final : public Stage<T> {
  public:
+  /// `weights` have been divided by the scale.
   ScaledDenseStage(const ScaleSpec& scale, Weights<T> weights)
       : Stage<T>(weights.sum().columns, weights.sum().outputs),
         mean_(rounded<T>(*scale.mean)),
-        scale_(rounded<T>(*scale.scale)),
-        weights_(std::move(weights)) {}
+        weights_(std::move(weights)) {
+    weights_.pack();
+  }
 
   void run(const T* x, std::size_t rows, T* y) const noexcept override {
-    const kernels::Normalizer<T> normalizer{mean_.data(), scale_.data(), mean_.size()};
-    kernels::active<T>().normalized_weighted_sum(normalizer, weights_.sum(), x, rows, y);
+    const kernels::Normalizer<T> centre{mean_.data(), nullptr, mean_.size()};
+    kernels::active<T>().normalized_weighted_sum(centre, weights_.sum(), x, rows, y);
   }
   std::size_t operations() const noexcept override { return mean_.size() + weights_.operations(); }
   std::string describe() const override {
@@ -100,7 +120,6 @@ class ScaledDenseStage final : public Stage<T> {
 
  private:
   AlignedVector<T> mean_;
-  AlignedVector<T> scale_;
   Weights<T> weights_;
 };
 
@@ -151,42 +170,26 @@ Range range_of_folded(const ScaleSpec& scale, const DenseSpec& dense) {
   Range range = Range::kNormal;
   const std::size_t columns = scale.scale->size();
   for (std::size_t i = 0; i < dense.weights->size(); ++i) {
-    // The kernel divides what was rounded, so that quotient must be in range as well.
     const double exact = (*dense.weights)[i] / (*scale.scale)[i % columns];
-    const T divided =
-        static_cast<T>((*dense.weights)[i]) / static_cast<T>((*scale.scale)[i % columns]);
-    if (!std::isfinite(static_cast<T>(exact)) || !std::isfinite(divided)) return Range::kOverflow;
+    if (!std::isfinite(static_cast<T>(exact))) return Range::kOverflow;
     const bool tiny = std::abs(exact) < double{std::numeric_limits<T>::min()};
     if (tiny && exact != 0.0) range = Range::kUnderflow;
   }
   return range;
 }
 
-// weights / scale, and the bias that the mean leaves behind: each in double, rounded once.
-template <typename T>
-void fold(const ScaleSpec& scale, const DenseSpec& dense, Weights<T>& weights) {
+// weights / scale and the bias, in double and rounded once. `kept_mean` is what the stage still
+// subtracts from a column, given its mean: nothing, or the mean rounded to T; the bias takes the
+// rest.
+template <typename T, typename KeptMean>
+void fold(const ScaleSpec& scale, const DenseSpec& dense, KeptMean kept_mean, Weights<T>& weights) {
   const std::size_t columns = scale.scale->size();
   for (std::size_t o = 0; o < weights.bias.size(); ++o) {
     double bias = (*dense.bias)[o];
     for (std::size_t c = 0; c < columns; ++c) {
       const double weight = (*dense.weights)[o * columns + c] / (*scale.scale)[c];
       weights.weights[o * columns + c] = static_cast<T>(weight);
-      bias -= weight * (*scale.mean)[c];
-    }
-    weights.bias[o] = static_cast<T>(bias);
-  }
-}
-
-// The mean that is subtracted is rounded to T; the bias makes up for the difference.
-template <typename T>
-void correct_bias(const ScaleSpec& scale, const DenseSpec& dense, Weights<T>& weights) {
-  const std::size_t columns = scale.scale->size();
-  for (std::size_t o = 0; o < weights.bias.size(); ++o) {
-    double bias = (*dense.bias)[o];
-    for (std::size_t c = 0; c < columns; ++c) {
-      const double mean = (*scale.mean)[c];
-      const double rounded_mean = double{static_cast<T>(mean)};
-      bias += (*dense.weights)[o * columns + c] / (*scale.scale)[c] * (rounded_mean - mean);
+      bias -= weight * ((*scale.mean)[c] - kept_mean((*scale.mean)[c]));
     }
     weights.bias[o] = static_cast<T>(bias);
   }
@@ -216,11 +219,13 @@ StagePointer<T> make_scaled_dense(const ScaleSpec& scale, const DenseSpec& dense
   if (range == Range::kOverflow) return nullptr;
   Weights<T> weights(dense);
   if (range == Range::kNormal && offsets_are_small<T>(scale)) {
-    fold(scale, dense, weights);
+    fold(
+        scale, dense, [](double /*mean*/) { return 0.0; }, weights);
     if (!bias_is_finite(weights)) return nullptr;
     return std::make_unique<DenseStage<T>>(std::move(weights), ", scale folded");
   }
-  correct_bias(scale, dense, weights);
+  fold(
+      scale, dense, [](double mean) { return double{static_cast<T>(mean)}; }, weights);
   if (!bias_is_finite(weights)) return nullptr;
   return std::make_unique<ScaledDenseStage<T>>(scale, std::move(weights));
 }

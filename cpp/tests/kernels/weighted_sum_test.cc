@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,25 @@ std::string to_string(const Shape& shape) {
   return std::to_string(shape.rows) + " rows, " + std::to_string(shape.columns) + " columns, " +
          std::to_string(shape.outputs) + " outputs";
 }
+
+/** Values at an address that vectors of any target may be loaded from. */
+template <typename T>
+class AlignedValues {
+ public:
+  explicit AlignedValues(std::size_t size) : values_(size + kSlack), size_(size) {
+    void* start = values_.data();
+    std::size_t space = values_.size() * sizeof(T);
+    data_ = static_cast<T*>(std::align(64, size * sizeof(T), start, space));
+  }
+  T* data() { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  static constexpr std::size_t kSlack = 64 / sizeof(T);
+  std::vector<T> values_;
+  std::size_t size_;
+  T* data_;
+};
 
 template <typename T>
 class WeightedSumTest : public KernelTest<T> {
@@ -131,6 +151,57 @@ TYPED_TEST(WeightedSumTest, ReadsAndWritesAtAnyByteAddress) {
     for (std::size_t gap = 0; gap < 64; ++gap) {
       this->expect_both_kernels(kernels, {9, 21, 3}, gap);
       this->expect_both_kernels(kernels, {9, 35, 1}, gap);
+    }
+  });
+}
+
+TYPED_TEST(WeightedSumTest, GivesARowTheSameBitsAloneAsInABatch) {
+  this->with_every_target([&](const Kernels<TypeParam>& kernels) {
+    for (const std::size_t outputs : {1U, 2U, 3U, 4U, 7U, 8U, 10U, 16U, 17U}) {
+      for (const std::size_t columns : {1U, 5U, 31U, 64U, 257U}) {
+        const auto problem = this->random_problem({50, columns, outputs});
+        for (const bool normalized : {false, true}) {
+          const auto batch = this->run(kernels, problem, normalized);
+          for (const std::size_t row : {0U, 1U, 31U, 48U, 49U}) {
+            auto alone = problem;
+            alone.shape.rows = 1;
+            alone.x.assign(problem.x.begin() + static_cast<std::ptrdiff_t>(row * columns),
+                           problem.x.begin() + static_cast<std::ptrdiff_t>((row + 1) * columns));
+            const auto y = this->run(kernels, alone, normalized);
+            for (std::size_t o = 0; o < outputs; ++o) {
+              ASSERT_EQ(y[o], batch[row * outputs + o])
+                  << to_string(problem.shape) << ", row " << row;
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+TYPED_TEST(WeightedSumTest, PackedWeightsGiveTheSameBits) {
+  this->with_every_target([&](const Kernels<TypeParam>& kernels) {
+    for (const Shape shape : {Shape{1, 64, 10}, {7, 300, 16}, {3, 5, 33}, {40, 784, 100}}) {
+      const auto problem = this->random_problem(shape);
+      AlignedValues<TypeParam> packed(kernels.packed_size(shape.columns, shape.outputs));
+      WeightedSum<TypeParam> sum = {problem.weights.data(), problem.bias.data(), shape.columns,
+                                    shape.outputs};
+      std::vector<TypeParam> expected(shape.rows * shape.outputs);
+      kernels.weighted_sum(sum, problem.x.data(), shape.rows, expected.data());
+      if (packed.size() != 0) {
+        kernels.pack(sum, packed.data());
+        sum.packed = packed.data();
+        sum.packed_by = kernels.pack;
+      }
+      std::vector<TypeParam> y(expected.size());
+      kernels.weighted_sum(sum, problem.x.data(), shape.rows, y.data());
+      ASSERT_EQ(y, expected) << to_string(shape);
+      // With a null scale the weights, packed or not, count as divided.
+      const Normalizer<TypeParam> centre = {problem.mean.data(), nullptr, shape.columns};
+      kernels.normalized_weighted_sum(centre, sum, problem.x.data(), shape.rows, y.data());
+      auto unscaled = problem;
+      unscaled.scale.assign(shape.columns, TypeParam{1});
+      this->expect_sums(unscaled, y);
     }
   });
 }
