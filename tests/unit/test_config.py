@@ -45,8 +45,11 @@ def test_numbers_are_bounded_and_the_message_says_how(key, metadata):
     low = next(item.ge for item in metadata if hasattr(item, "ge"))
     high = next(item.le for item in metadata if hasattr(item, "le"))
     assert low <= getattr(load(), key) <= high
-    assert getattr(load({key: low}), key) == low
-    assert getattr(load({key: high}), key) == high
+    for bound in (low, high):
+        # A message may not be shorter than a frame, so these two move together.
+        others = {"frame_bytes_max": low} if key == "message_bytes_max" else {}
+        others |= {"message_bytes_max": high} if key == "frame_bytes_max" else {}
+        assert getattr(load(others | {key: bound}), key) == bound
     for wrong in (low - 1, high + 1, "many", 1.5, ""):
         with pytest.raises(ConfigurationError) as failure:
             load({key: wrong})
@@ -76,6 +79,37 @@ def test_wrong_file_is_told_in_one_line(tmp_path, content, words):
     assert all(word in message for word in [str(file), *words]), message
 
 
+@pytest.mark.parametrize(
+    ("flags", "environment", "content"),
+    [
+        ({"busy_poll": True}, {}, ""),
+        ({}, {"THRIFTSCORE_BUSY_POLL": "true"}, ""),
+        ({}, {"THRIFTSCORE_BUSY_POLL": "1"}, "busy_poll = false"),
+        ({}, {}, "busy_poll = true"),
+    ],
+)
+def test_switch_is_set_by_every_source(tmp_path, flags, environment, content):
+    file = tmp_path / "config.toml"
+    file.write_text(content)
+    assert load(flags, environment, file).busy_poll is True
+    assert load(file=tmp_path / "config.toml").busy_poll is (content == "busy_poll = true")
+
+
+@pytest.mark.parametrize("value", ["maybe", "", "2", "none"])
+def test_wrong_switch_is_told(value):
+    with pytest.raises(ConfigurationError) as failure:
+        load(environment={"THRIFTSCORE_BUSY_POLL": value})
+    assert str(failure.value) == f"THRIFTSCORE_BUSY_POLL = {value!r}: expected true or false"
+
+
+def test_message_holds_a_frame():
+    with pytest.raises(ConfigurationError) as failure:
+        load({"message_bytes_max": 2_000_000})
+    assert str(failure.value) == (
+        "frame_bytes_max = 16384000: expected at most message_bytes_max, which is 2000000"
+    )
+
+
 def test_file_that_is_not_text(tmp_path):
     file = tmp_path / "config.toml"
     file.write_bytes(b"\xff\xfe")
@@ -102,7 +136,8 @@ def test_unknown_variable_is_told():
 
 def test_printed_settings_are_read_back(tmp_path):
     odd = Path('with "quotes" \\ and ünïcode\n')
-    config = load({"repository": odd, "unix_socket": Path("/run/x"), "port": 7})
+    flags = {"repository": odd, "unix_socket": Path("/run/x"), "port": 7}
+    config = load(flags | {"io": "python", "busy_poll": True, "io_threads": 3})
     file = tmp_path / "config.toml"
     file.write_text(to_toml(config))
     assert load(file=file) == config

@@ -163,6 +163,8 @@ def allowed_values(field: FieldInfo) -> str:
     high = next((item.le for item in field.metadata if isinstance(item, Le)), None)
     if low is not None and high is not None:
         return f"{low} to {high}"
+    if field.annotation is bool:
+        return "true or false"
     return "Not empty" if any(isinstance(item, MinLen) for item in field.metadata) else ""
 
 
@@ -188,9 +190,12 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, An
 
 def _validate(settings: Mapping[str, tuple[str, Any]]) -> ServerConfig:
     try:
-        return ServerConfig(**{key: value for key, (_, value) in settings.items()})
+        config = ServerConfig(**{key: value for key, (_, value) in settings.items()})
     except ValidationError as failure:
         detail = failure.errors(include_url=False)[0]
+    else:
+        _require_message_holds_frame(config)
+        return config
     key = str(detail["loc"][0])
     source, value = settings[key]
     field = ServerConfig.model_fields.get(key)
@@ -201,7 +206,17 @@ def _validate(settings: Mapping[str, tuple[str, Any]]) -> ServerConfig:
     raise ConfigurationError(f"{source} = {value!r}: expected {allowed[0].lower() + allowed[1:]}")
 
 
+def _require_message_holds_frame(config: ServerConfig) -> None:
+    if config.frame_bytes_max > config.message_bytes_max:
+        raise ConfigurationError(
+            f"frame_bytes_max = {config.frame_bytes_max}: expected at most message_bytes_max, "
+            f"which is {config.message_bytes_max}"
+        )
+
+
 def _toml_value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int):
         return str(value)
     text = str(value)

@@ -27,13 +27,13 @@ def check(values):
         histogram.record(value)
     for fraction in FRACTIONS:
         exact = exact_quantile(values, fraction)
-        assert abs(histogram.quantile(fraction) - exact) <= 0.01 * exact
+        assert abs(histogram.quantile(fraction) - exact) <= exact / 64
     assert (histogram.count, histogram.max_ns) == (len(values), max(values))
     assert histogram.sum_ns == sum(values)
 
 
 @given(st.lists(st.integers(0, 2**62), min_size=1, max_size=300))
-def test_quantiles_are_within_one_percent(values):
+def test_quantiles_are_within_two_percent(values):
     check(values)
 
 

@@ -179,7 +179,7 @@ class Server:
         if config.io == "python":
             return FramedServer(listeners, dispatcher, _connection_limits(config), connections_max)
         port = NativePort(listeners, dispatcher, self.registry, config, connections_max)
-        self.statistics.add_source(port.add_statistics)
+        port.report_to(self.statistics)
         return port
 
     def _announce(self) -> None:

@@ -8,15 +8,16 @@ does not answer itself wait in its bounded queue, from which the threads here ta
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from threading import Thread
+from collections.abc import Callable, Sequence
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from thriftscore import _native
 from thriftscore.errors import ErrorCode
 from thriftscore.serving.dispatcher import Dispatcher
 from thriftscore.serving.logs import get_logger
-from thriftscore.serving.statistics import OutcomeStatistics, VersionStatistics
+from thriftscore.serving.statistics import OutcomeStatistics, Statistics, VersionStatistics
 from thriftscore.serving.wire_reader import Encoding
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from thriftscore.repository import Registry, ServedModel
 
 _TAKE_PATIENCE_MS = 500
+_LOG_INTERVAL_S = 1.0
+_ORDINARY = {"peer", "idle", "draining"}
 _ENCODINGS = {"binary": Encoding.BINARY, "compact": Encoding.COMPACT}
 
 _log = get_logger()
@@ -50,6 +53,7 @@ class NativePort:
             self._server.adopt_listener(listener.detach())
         self._server.set_serving(False)
         self._publisher = _native.Publisher(self._server)
+        self._closings = _Closings(self._server)
         self._dispatcher = dispatcher
         self._registry = registry
         self._stopped = False
@@ -60,13 +64,17 @@ class NativePort:
 
     def start(self) -> None:
         """Begins to accept. Call it once."""
-        self._registry.observe(self._publish)
         for thread in self._threads:
             thread.start()
         self._server.start()
 
     def set_serving(self, serving: bool) -> None:
-        """Whether the loops answer ping; otherwise Python does, which knows why it is not true."""
+        """Whether the loops answer ping; otherwise Python does, which knows why it is not true.
+
+        The loops get the models when the server first serves: until then Python refuses all calls.
+        """
+        if serving:
+            self._registry.observe(_weakly(self._publish))
         self._server.set_serving(serving)
 
     def drain(self) -> None:
@@ -76,7 +84,6 @@ class NativePort:
     def stop(self) -> None:
         """Closes everything at once."""
         self._stopped = True
-        self._registry.observe(None)
         self._server.stop()
 
     def join(self, timeout_s: float) -> bool:
@@ -109,13 +116,18 @@ class NativePort:
         """Connections, bytes, calls under way, and refused messages by reason."""
         return self._server.counts()
 
-    def add_statistics(self, served: ServedModel, into: VersionStatistics) -> None:
-        """Adds what the loops have counted for a version."""
+    def report_to(self, statistics: Statistics) -> None:
+        """Has what the loops count added to `statistics` whenever they are read."""
+        statistics.add_source(_weakly(self._add_statistics))
+
+    def _add_statistics(self, served: ServedModel, into: VersionStatistics) -> None:
         for counts in self._server.statistics():
             if counts["model"] == served.name and counts["version"] == str(served.version):
                 _add_counts(counts, into)
 
     def _publish(self, registry: Registry) -> None:
+        if self._stopped:
+            return
         self._publisher.publish(
             [
                 (model, target, served.version, served.model.native)
@@ -129,6 +141,7 @@ class NativePort:
             call = self._server.take_call(_TAKE_PATIENCE_MS)
             if call is not None:
                 self._answer(call)
+            self._closings.log()
 
     def _answer(self, call: _native.PendingCall) -> None:
         reply = b""  # closes the connection: better than a client that waits for its deadline
@@ -141,6 +154,45 @@ class NativePort:
             call.answer(reply)
 
 
+class _Closings:
+    """Logs why connections were closed that should not have been: each reason once a second.
+
+    Thread-safe. The loops only count, so that no client makes them wait for a log.
+    """
+
+    def __init__(self, server: _native.Server) -> None:
+        self._server = server
+        self._lock = Lock()
+        self._logged: dict[str, int] = {}
+        self._next_s = 0.0
+
+    def log(self) -> None:
+        if time.monotonic() < self._next_s or not self._lock.acquire(blocking=False):
+            return
+        try:
+            counts = self._server.counts()
+            # Of the streams that were rejected it is told what was wrong with them.
+            reasons = counts["closed"] | counts["refused"] | {"rejected": 0}
+            for reason, count in reasons.items():
+                if reason not in _ORDINARY and count > self._logged.get(reason, 0):
+                    _log.warning("connection_closed", reason=reason, so_far=count)
+            self._logged = reasons
+            self._next_s = time.monotonic() + _LOG_INTERVAL_S
+        finally:
+            self._lock.release()
+
+
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """Calls a bound method while its object lives, without keeping it alive."""
+    reference = WeakMethod(method)
+
+    def call(*arguments: object) -> None:
+        if (found := reference()) is not None:
+            found(*arguments)
+
+    return call
+
+
 def native_options(config: ServerConfig, connections_max: int) -> dict[str, object]:
     """The options of the native server (cpp/server/options.h)."""
     return {
@@ -150,6 +202,10 @@ def native_options(config: ServerConfig, connections_max: int) -> dict[str, obje
         "inline_work_ns_max": config.inline_work_us_max * 1_000,
         "frame_bytes_max": config.frame_bytes_max,
         "message_bytes_max": config.message_bytes_max,
+        "method_name_bytes_max": config.method_name_bytes_max,
+        "nesting_max": config.nesting_max,
+        "values_max": config.message_elements_max,
+        "sparse_cells_max": config.sparse_cells_max,
         "connections_max": connections_max,
         "unsent_bytes_pause": config.inflight_bytes_pause,
         "unsent_bytes_max": config.output_bytes_max,
@@ -157,6 +213,8 @@ def native_options(config: ServerConfig, connections_max: int) -> dict[str, obje
         "idle_timeout_ms": config.idle_timeout_ms,
         "write_timeout_ms": config.write_stall_ms,
         "deferred_calls_max": config.queue_calls_max,
+        "deferred_bytes_max": config.queue_bytes_max,
+        "retry_after_ms": config.retry_after_ms,
     }
 
 
