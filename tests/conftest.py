@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that tests share: a repository of small models, and servers that serve it."""
+"""Fixtures that tests share: a repository of small models, and servers that serve it.
+
+A test that asks for `server`, `start_server` or `io_mode` runs with the data port in C++ and in
+Python. One that is about one of them by nature says so with `native_only` or `python_only`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ import pytest
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS / "support"))
 
-from server_process import ServerProcess  # noqa: E402 - found through the line above
+from server_process import IO_MODES, ServerProcess  # noqa: E402 - found through the line above
 
 
 @pytest.fixture(scope="session")
@@ -26,24 +30,33 @@ def models_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="session", params=IO_MODES)
+def io_mode(request: pytest.FixtureRequest) -> str:
+    """Who owns the sockets of the data port."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def server(
-    models_repository: Path, tmp_path_factory: pytest.TempPathFactory
+    io_mode: str, models_repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
     """A server with default settings. Nobody may stop it or change its repository."""
-    process = ServerProcess(models_repository, tmp_path_factory.mktemp("server"))
+    process = ServerProcess(models_repository, tmp_path_factory.mktemp("server"), io=io_mode)
     yield process
     process.terminate()
     assert process.wait() == 0
 
 
 @pytest.fixture
-def start_server(models_repository: Path, tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+def start_server(
+    io_mode: str, models_repository: Path, tmp_path: Path
+) -> Iterator[Callable[..., ServerProcess]]:
     """Starts servers with settings of the test; those that still run at its end are killed."""
     processes: list[ServerProcess] = []
 
     def start(repository: Path = models_repository, **settings: Any) -> ServerProcess:
-        process = ServerProcess(repository, tmp_path / f"server{len(processes)}", **settings)
+        folder = tmp_path / f"server{len(processes)}"
+        process = ServerProcess(repository, folder, **{"io": io_mode} | settings)
         processes.append(process)
         return process
 

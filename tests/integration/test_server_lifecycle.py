@@ -182,7 +182,15 @@ def test_port_in_use_is_one_line(models_repository):
     [
         (["--repository", "/nonexistent"], {}, ["repository", "/nonexistent"]),
         (["--port", "70000"], {}, ["port", "70000", "0 to 65535"]),
-        (["--io", "magic"], {}, ["io", "magic", "python"]),
+        (["--io", "magic"], {}, ["--io", "'magic'", "native, python"]),
+        (["--io-threads", "1025"], {}, ["--io-threads", "1025", "0 to 1024"]),
+        (["--io-threads", "-1"], {}, ["--io-threads", "-1", "0 to 1024"]),
+        ([], {"THRIFTSCORE_BUSY_POLL": "maybe"}, ["BUSY_POLL", "'maybe'", "true or false"]),
+        (
+            [],
+            {"THRIFTSCORE_FRAME_BYTES_MAX": "200000000"},
+            ["frame_bytes_max", "200000000", "message_bytes_max", "104857600"],
+        ),
         ([], {"THRIFTSCORE_THREADS": "0"}, ["THRIFTSCORE_THREADS", "'0'", "1 to 256"]),
         ([], {"THRIFTSCORE_PROT": "1"}, ["THRIFTSCORE_PROT", "no such setting"]),
         (["--config", "/nonexistent.toml"], {}, ["/nonexistent.toml", "No such file"]),
@@ -199,20 +207,27 @@ def test_wrong_settings_are_one_line_and_exit_2(arguments, variables, words):
 
 
 def test_print_config_can_be_read_back(tmp_path):
-    printed = run_serve("--print-config", "--port", "1234", "--repository", tmp_path)
+    given = ("--port", "1234", "--repository", tmp_path, "--io", "python", "--busy-poll")
+    printed = run_serve("--print-config", *given, "--io-threads", "3")
     assert printed.returncode == 0
     file = tmp_path / "config.toml"
     file.write_text(printed.stdout)
     config = load_config({}, file=file, environment={})
     assert (config.port, config.repository) == (1234, tmp_path)
+    assert (config.io, config.busy_poll, config.io_threads) == ("python", True, 3)
+
+
+def test_help_names_the_options_of_the_data_port():
+    printed = run_serve("--help", COLUMNS="200")
+    assert printed.returncode == 0
+    for option in ("--io ", "--io-threads", "--busy-poll", "--threads", "native or python"):
+        assert option in printed.stdout
 
 
 @pytest.fixture
-def embedded(models_repository):
-    return load_config(
-        {"repository": models_repository, "host": "127.0.0.1", "port": 0, "admin_port": 0},
-        environment={},
-    )
+def embedded(models_repository, io_mode):
+    free = {"host": "127.0.0.1", "port": 0, "admin_port": 0}
+    return load_config({"repository": models_repository, "io": io_mode} | free, environment={})
 
 
 def test_embedded_server_leaves_nothing_behind(embedded):
@@ -221,7 +236,7 @@ def test_embedded_server_leaves_nothing_behind(embedded):
         return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
     before = used()
-    for _ in range(10):
+    for _ in range(30):
         with serve(embedded) as server, StockClient(("127.0.0.1", server.port)) as calls:
             assert calls.ping() is True
             assert calls.score(score_request([[100, 3, 20]])).rows == 1

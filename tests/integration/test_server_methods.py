@@ -147,7 +147,7 @@ def test_infer(calls, models, form, datatype):
     np.testing.assert_allclose(received, models["softmax"].score(rows.tolist()), atol=1e-6)
 
 
-def test_health_and_metadata(calls, models):
+def test_health_and_metadata(calls, models, io_mode):
     assert calls.ping() is True
     assert calls.server_live() is True
     assert calls.server_ready() is True
@@ -155,7 +155,7 @@ def test_health_and_metadata(calls, models):
     assert calls.model_ready("versioned", "7") is False
     assert calls.model_ready("nope", "") is False
     server = calls.server_metadata()
-    assert (server.name, server.io_mode) == ("thriftscore", "python")
+    assert (server.name, server.io_mode) == ("thriftscore", io_mode)
     metadata = calls.model_metadata("versioned", "stable")
     assert (metadata.model_version, metadata.versions) == ("1", ["1", "2"])
     assert metadata.labels == {"stable": 1, "canary": 2}
@@ -187,6 +187,38 @@ def test_statistics_count_what_happened(start_server):
     parts = (stages.queue, stages.compute_input, stages.compute_infer, stages.compute_output)
     assert sum(part.ns for part in parts) == stages.success.ns
     assert all(part.count == 3 for part in parts)
+
+
+def test_statistics_count_each_call_once_wherever_it_was_answered(start_server):
+    """Large requests, typed lists, wrong values and late ones: natively, each another way."""
+    server = start_server(inline_work_us_max=1)
+    contents = TensorContents(fp_contents=[0.0] * 256)
+    typed = InferRequest("wide", inputs=[Tensor("features", DataType.FP32, [1, 256], None)])
+    typed.inputs[0].contents = contents
+    plain = InferRequest("wide", inputs=[Tensor("features", DataType.FP32, [2, 256], bytes(2048))])
+    nan = np.full((1, 256), np.nan, "<f4").tobytes()
+    with server.client() as calls:
+        for _ in range(5):
+            calls.score(ScoreRequest("wide", features=bytes(1024 * 300)))
+            calls.score(ScoreRequest("wide", features=bytes(1024)))
+            calls.infer(typed)
+            calls.infer(plain)
+            calls.score_values("wide", [0.0] * 256)
+            calls.score_named("wide", {f"f{column:03}": 0.0 for column in range(256)})
+            with pytest.raises(ScoringError, match="NaN"):
+                calls.score(ScoreRequest("wide", features=nan))
+        (statistics,) = calls.model_statistics("wide", "1").model_stats
+    counted = {(entry.method, entry.code): entry for entry in statistics.method_stats}
+    assert {key: (entry.count, entry.rows) for key, entry in counted.items()} == {
+        ("score", None): (10, 5 * 301),
+        ("score", CODES["INVALID_ARGUMENT"]): (5, 0),
+        ("infer", None): (10, 5 * 3),
+        ("score_values", None): (5, 5),
+        ("score_named", None): (5, 5),
+    }
+    assert statistics.inference_stats.success.count == 30
+    assert statistics.inference_stats.fail.count == 5
+    assert (statistics.inference_count, statistics.execution_count) == (5 * 306, 30)
 
 
 def test_unknown_model_and_wrong_rows_are_declared_errors(calls):

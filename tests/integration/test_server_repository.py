@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The five methods of the admin port, and what the data port makes of their effects."""
 
+import struct
+import threading
+
 import pytest
 
 from thriftscore._generated.ttypes import (
@@ -117,3 +120,33 @@ def test_failed_load_leaves_what_is_served(admin, served):
     with pytest.raises(ScoringError, match="SHA-256"):
         admin.load_model(ModelVersionRequest("versioned", "2"))
     assert version_that_scores(served, "2") == "2"
+
+
+def test_every_reply_is_of_the_version_that_it_names(admin, served):
+    """R17: while a label moves; and a call that begins after a move sees it."""
+    done, wrong, counts = threading.Event(), [], []
+
+    def score():
+        count = 0
+        with served.client() as calls:
+            while not done.is_set():
+                response = calls.score(ScoreRequest("versioned", "stable", bytes(8 * 5)))
+                scores = struct.unpack("<5f", response.scores)
+                if set(scores) != {100.0 * int(response.model_version)}:
+                    wrong.append(response)
+                count += 1
+        counts.append(count)
+
+    threads = [threading.Thread(target=score) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for move in range(200):
+        version = 1 + move % 2
+        admin.set_label(LabelRequest("versioned", "stable", version))
+        assert version_that_scores(served, "stable") == str(version)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len(counts) == 4
+    assert all(counts)

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from thrift_wire import RawConnection, StockClient
+
+IO_MODES = ("native", "python")
+# For tests that are about one way to serve the data port by nature.
+native_only = pytest.mark.parametrize("io_mode", ["native"], indirect=True, scope="session")
+python_only = pytest.mark.parametrize("io_mode", ["python"], indirect=True, scope="session")
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 20.0
@@ -56,8 +62,8 @@ class ServerProcess:
         assert self.process.poll() is None, f"the server ended:\n{self.log.read_text()}"
         return self.ready_file.exists()
 
-    def client(self, protocol: str = "binary") -> StockClient:
-        return StockClient(self.address, protocol)
+    def client(self, protocol: str = "binary", **how: Any) -> StockClient:
+        return StockClient(self.address, protocol, **how)
 
     def admin(self, protocol: str = "binary") -> StockClient:
         return StockClient(self.admin_address, protocol, admin=True)
@@ -67,8 +73,13 @@ class ServerProcess:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The lines of the log with this event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        complete = self.log.read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in complete.splitlines()]
         return [line for line in lines if line["event"] == name]
+
+    def closed(self, reason: str) -> bool:
+        """Whether the log says that a connection was closed for this reason."""
+        return any(event["reason"] == reason for event in self.events("connection_closed"))
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)

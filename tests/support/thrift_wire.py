@@ -10,14 +10,19 @@ from typing import Any
 
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.protocol.TCompactProtocol import TCompactProtocol
+from thrift.protocol.THeaderProtocol import THeaderProtocol
+from thrift.protocol.TMultiplexedProtocol import TMultiplexedProtocol
 from thrift.Thrift import TApplicationException, TMessageType
+from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubprotocolID
 from thrift.transport.TSocket import TSocket
-from thrift.transport.TTransport import TFramedTransport, TMemoryBuffer
+from thrift.transport.TTransport import TBufferedTransport, TFramedTransport, TMemoryBuffer
 
 from thriftscore._generated import ModelRepositoryService, ScoringService
 from thriftscore._generated.ttypes import RequestContext, ScoreRequest, ScoringError
 
 PROTOCOLS = {"binary": TBinaryProtocol, "compact": TCompactProtocol}
+HEADER_PROTOCOLS = {"binary": THeaderSubprotocolID.BINARY, "compact": THeaderSubprotocolID.COMPACT}
+TRANSPORTS = ("framed", "unframed", "header")
 TIMEOUT_S = 10.0
 PROTOCOL_ERROR = TApplicationException.PROTOCOL_ERROR
 
@@ -130,19 +135,36 @@ class RawConnection:
 
 
 class StockClient:
-    """The generated client of a service over the stock library's framed socket."""
+    """The generated client of a service over the stock library's socket."""
 
-    def __init__(self, address: Address, protocol: str = "binary", *, admin: bool = False) -> None:
+    def __init__(
+        self,
+        address: Address,
+        protocol: str = "binary",
+        *,
+        admin: bool = False,
+        transport: str = "framed",
+        service: str = "",
+    ) -> None:
         target = {"unix_socket": address} if isinstance(address, str) else {}
         self._socket = TSocket(*([] if target else address), **target)
         self._socket.setTimeout(TIMEOUT_S * 1000)
-        self._transport = TFramedTransport(self._socket)
-        self._transport.open()
-        module = ModelRepositoryService if admin else ScoringService
-        self.calls = module.Client(PROTOCOLS[protocol](self._transport))
+        messages = _messages(self._socket, transport, protocol)
+        if service:
+            messages = TMultiplexedProtocol(messages, service)
+        self._socket.open()
+        self.calls = (ModelRepositoryService if admin else ScoringService).Client(messages)
 
     def __enter__(self) -> Any:
         return self.calls
 
     def __exit__(self, *_: object) -> None:
-        self._transport.close()
+        self._socket.close()
+
+
+def _messages(source: TSocket, transport: str, protocol: str) -> Any:
+    if transport == "header":
+        kinds = [THeaderClientType.HEADERS]
+        return THeaderProtocol(source, kinds, default_protocol=HEADER_PROTOCOLS[protocol])
+    layers = {"framed": TFramedTransport, "unframed": TBufferedTransport}
+    return PROTOCOLS[protocol](layers[transport](source))
