@@ -269,7 +269,7 @@ void bind_wire(py::module_& module) {
   part.def("encode_error", &encode_scoring_error, py::arg("to"), py::arg("code"),
            py::arg("message"), py::arg("retry_after_ms"));
   part.def("encode_exception", &encode_application_exception, py::arg("to"), py::arg("message"),
-           py::arg("type"));
+           py::arg("code"));
 }
 
 }  // namespace thriftscore::python

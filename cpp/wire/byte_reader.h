@@ -42,17 +42,21 @@ class ByteReader {
 
   /// The bytes of a message so far, of which `may_follow` more are allowed.
   ByteReader(Bytes bytes, std::size_t may_follow, const Limits& limits) noexcept
-      : ByteReader(bytes, limits) {
-    streaming_ = true;
-    may_follow_ = may_follow;
-  }
+      : cursor_(bytes.data()),
+        end_(bytes.data() + bytes.size()),
+        limits_(&limits),
+        may_follow_(may_follow),
+        values_left_(limits.values_max),
+        streaming_(true) {}
 
-  Status status() const noexcept { return status_; }
-  std::size_t available() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
-  const std::byte* position() const noexcept { return cursor_; }
-  const Limits& limits() const noexcept { return *limits_; }
+  [[nodiscard]] Status status() const noexcept { return status_; }
+  [[nodiscard]] std::size_t available() const noexcept {
+    return static_cast<std::size_t>(end_ - cursor_);
+  }
+  [[nodiscard]] const std::byte* position() const noexcept { return cursor_; }
+  [[nodiscard]] const Limits& limits() const noexcept { return *limits_; }
   /// After kTruncated: how many bytes were missing at least.
-  std::size_t missing() const noexcept { return missing_; }
+  [[nodiscard]] std::size_t missing() const noexcept { return missing_; }
 
   bool fail(Status status) noexcept {
     status_ = status;
@@ -74,7 +78,7 @@ class ByteReader {
     values_left_ -= values;
     return true;
   }
-  std::uint32_t values_left() const noexcept { return values_left_; }
+  [[nodiscard]] std::uint32_t values_left() const noexcept { return values_left_; }
   void set_values_left(std::uint32_t values) noexcept { values_left_ = values; }
 
   /// Enters a struct or container of the contract; leave() it after its last byte.
@@ -84,7 +88,7 @@ class ByteReader {
     return true;
   }
   void leave() noexcept { --depth_; }
-  std::size_t depth() const noexcept { return depth_; }
+  [[nodiscard]] std::size_t depth() const noexcept { return depth_; }
 
  protected:
   bool need(std::uint64_t count) noexcept {

@@ -28,8 +28,10 @@ class ByteWriter {
   explicit ByteWriter(std::span<std::byte> target) noexcept
       : first_(target.data()), cursor_(target.data()), end_(target.data() + target.size()) {}
 
-  bool fits() const noexcept { return fits_; }
-  std::size_t written() const noexcept { return static_cast<std::size_t>(cursor_ - first_); }
+  [[nodiscard]] bool fits() const noexcept { return fits_; }
+  [[nodiscard]] std::size_t written() const noexcept {
+    return static_cast<std::size_t>(cursor_ - first_);
+  }
 
   /// The address of `size` bytes for the caller to fill, or nullptr where they do not fit.
   std::byte* reserve(std::size_t size) noexcept {

@@ -88,7 +88,7 @@ class CompactReader : public ByteReader {
     return true;
   }
 
-  bool read_bool_field(const FieldHeader& field, bool& value) noexcept {
+  static bool read_bool_field(const FieldHeader& field, bool& value) noexcept {
     value = field.bool_value;
     return true;
   }

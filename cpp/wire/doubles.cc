@@ -12,7 +12,7 @@ static_assert(std::endian::native == std::endian::little, "written for little-en
 /// The loops below have no branch and compile to vector shuffles.
 void copy_swapped(const std::byte* source, std::size_t count, std::byte* target) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
-    std::uint64_t bits;
+    std::uint64_t bits = 0;
     std::memcpy(&bits, source + i * kDoubleBytes, kDoubleBytes);
     bits = __builtin_bswap64(bits);
     std::memcpy(target + i * kDoubleBytes, &bits, kDoubleBytes);

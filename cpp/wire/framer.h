@@ -49,7 +49,7 @@ class Framer {
   Outcome next_message(Bytes buffered) noexcept;
 
  private:
-  Outcome next_frame(Bytes buffered) const noexcept;
+  [[nodiscard]] Outcome next_frame(Bytes buffered) const noexcept;
   Outcome next_unframed(Bytes buffered) noexcept;
   template <typename Reader>
   bool scan(Reader& reader) noexcept;

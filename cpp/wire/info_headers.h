@@ -20,10 +20,10 @@ class InfoHeaders {
  public:
   InfoHeaders() = default;
 
-  std::size_t size() const noexcept { return count_; }
+  [[nodiscard]] std::size_t size() const noexcept { return count_; }
 
   /// The value of `key`; of several, the last.
-  std::optional<std::string_view> find(std::string_view key) const noexcept;
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const noexcept;
 
   /// Calls `visit` with each InfoPair in order.
   template <typename Visit>

@@ -21,7 +21,8 @@ struct SkipState {
   std::array<Level, kNestingCapacity> levels;
   std::size_t depth = 0;
 
-  SkipState() noexcept {}  // NOLINT(modernize-use-equals-default): `= default` may zero `levels`
+  // NOLINTNEXTLINE: `= default` or an initialiser would write all of `levels`
+  SkipState() noexcept {}
 };
 
 /// Goes on with what `state` has begun until nothing is open. False with kTruncated means that a

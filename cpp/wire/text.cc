@@ -12,7 +12,7 @@ constexpr std::uint64_t kHighBits = 0x8080808080808080U;
 std::size_t ascii_words(const std::byte* text, std::size_t size) noexcept {
   std::size_t done = 0;
   for (; size - done >= sizeof(std::uint64_t); done += sizeof(std::uint64_t)) {
-    std::uint64_t word;
+    std::uint64_t word = 0;
     std::memcpy(&word, text + done, sizeof(word));
     if ((word & kHighBits) != 0) break;
   }

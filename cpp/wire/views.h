@@ -65,10 +65,10 @@ class ListView {
   ListView() = default;
   explicit ListView(const Elements& elements) noexcept : elements_(elements) {}
 
-  std::size_t size() const noexcept { return elements_.count; }
-  bool empty() const noexcept { return elements_.count == 0; }
-  ElementIterator<T> begin() const noexcept { return ElementIterator<T>(elements_); }
-  std::default_sentinel_t end() const noexcept { return {}; }
+  [[nodiscard]] std::size_t size() const noexcept { return elements_.count; }
+  [[nodiscard]] bool empty() const noexcept { return elements_.count == 0; }
+  [[nodiscard]] ElementIterator<T> begin() const noexcept { return ElementIterator<T>(elements_); }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
   friend void copy_to(const ListView<double>& list, double* values) noexcept;
@@ -92,7 +92,9 @@ struct Shape {
   std::array<std::int64_t, kRankCapacity> extents{};
   std::size_t rank = 0;
 
-  std::span<const std::int64_t> view() const noexcept { return {extents.data(), rank}; }
+  [[nodiscard]] std::span<const std::int64_t> view() const noexcept {
+    return {extents.data(), rank};
+  }
 };
 
 }  // namespace thriftscore::wire

@@ -36,7 +36,7 @@ TEST_P(BinaryArguments, AreAcceptedOrRefused) {
 
 constexpr const char* kNoRequest = "score#7{}";
 constexpr const char* kNoFields =
-    "score#7{request={model_name=\"\" model_version=\"\" features= datatype=11 } }";
+    R"(score#7{request={model_name="" model_version="" features= datatype=11 } })";
 
 const Row kRows[] = {
     {"no_request", "00", kNoRequest},
@@ -44,12 +44,12 @@ const Row kRows[] = {
     {"all_fields",
      "0c0001 0b0001 00000001 'm' 0b0002 00000001 '3' 0b0003 00000004 0000803f 080004 0000000b"
      " 0c0005 0b0001 00000001 'r' 080002 00000064 00 080006 00000001 00 00",
-     "score#7{request={model_name=\"m\" model_version=\"3\" features=0000803f datatype=11 "
-     "context={request_id=\"r\" deadline_ms=100 } columns=1 } }"},
+     R"(score#7{request={model_name="m" model_version="3" features=0000803f datatype=11 )"
+     R"(context={request_id="r" deadline_ms=100 } columns=1 } })"},
     {"fields_in_any_order", "0c0001 080006 00000002 0b0001 00000001 'm' 00 00",
-     "score#7{request={model_name=\"m\" model_version=\"\" features= datatype=11 columns=2 } }"},
+     R"(score#7{request={model_name="m" model_version="" features= datatype=11 columns=2 } })"},
     {"undefined_enum_value", "0c0001 080004 ffffffff 00 00",
-     "score#7{request={model_name=\"\" model_version=\"\" features= datatype=-1 } }"},
+     R"(score#7{request={model_name="" model_version="" features= datatype=-1 } })"},
     {"unknown_fields_of_every_type",
      "0c0001 02 0063 01 03 0064 ff 04 0065 00*8 06 0066 0001 08 0067 00*4 0a 0068 00*8"
      " 0b 0069 00000002 ffff 0c 006a 00 0d 006b 0b08 00000001 00000000 00000009"
@@ -76,10 +76,10 @@ const Row kRows[] = {
     {"field_type_127", "7f0063 00", "!bad_type"},
     {"field_type_255", "ff0063 00", "!bad_type"},
     {"duplicate_field_last_wins", "0c0001 0b0001 00000001 'a' 0b0001 00000001 'b' 00 00",
-     "score#7{request={model_name=\"b\" model_version=\"\" features= datatype=11 } }"},
+     R"(score#7{request={model_name="b" model_version="" features= datatype=11 } })"},
     {"duplicate_struct_replaces_the_first",
      "0c0001 0c0005 0b0001 00000001 'a' 00 0c0005 080002 00000001 00 00 00",
-     "score#7{request={model_name=\"\" model_version=\"\" features= datatype=11 "
+     R"(score#7{request={model_name="" model_version="" features= datatype=11 )"
      "context={deadline_ms=1 } } }"},
     {"bool_byte_2", "020063 02 00", "!bad_bool"},
     {"bool_byte_255", "020063 ff 00", "!bad_bool"},
@@ -89,7 +89,7 @@ const Row kRows[] = {
     {"overlong_utf8_in_text", "0c0001 0b0001 00000002 c0af 00 00", "!invalid_utf8"},
     {"cut_utf8_in_text", "0c0001 0b0001 00000002 e282 00 00", "!invalid_utf8"},
     {"any_bytes_in_binary", "0c0001 0b0003 00000004 ffffc328 00 00",
-     "score#7{request={model_name=\"\" model_version=\"\" features=ffffc328 datatype=11 } }"},
+     R"(score#7{request={model_name="" model_version="" features=ffffc328 datatype=11 } })"},
     {"any_bytes_in_unknown_string", "0b0063 00000002 c328 00", kNoRequest},
     {"no_stop_byte", "0c0001 00", "!truncated"},
     {"no_arguments", "", "!truncated"},
@@ -187,9 +187,10 @@ TEST(BinaryNestingOfKnownStructs, CountsThemAll) {
 TEST(BinaryCap, BoundsElementsThatAreVisitedOneByOne) {
   Limits limits;
   const auto with_structs = [&](std::size_t count) {
-    char header[32];
-    snprintf(header, sizeof(header), "0f0063 0c %08zx", count);
-    Buffer message = join({binary_call("score"), bytes(header)});
+    Buffer message = join({binary_call("score"), bytes("0f0063 0c")});
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      message.push_back(static_cast<std::byte>(count >> static_cast<unsigned>(shift)));
+    }
     message.resize(message.size() + count + 1);
     return dump_message(Protocol::kBinary, message, limits);
   };

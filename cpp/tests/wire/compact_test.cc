@@ -30,19 +30,19 @@ TEST_P(CompactArguments, AreAcceptedOrRefused) {
 
 constexpr const char* kNoRequest = "score#7{}";
 constexpr const char* kNoFields =
-    "score#7{request={model_name=\"\" model_version=\"\" features= datatype=11 } }";
+    R"(score#7{request={model_name="" model_version="" features= datatype=11 } })";
 constexpr const char* kColumns1 =
-    "score#7{request={model_name=\"\" model_version=\"\" features= datatype=11 columns=1 } }";
+    R"(score#7{request={model_name="" model_version="" features= datatype=11 columns=1 } })";
 constexpr const char* kColumnsMin =
-    "score#7{request={model_name=\"\" model_version=\"\" features= datatype=11 "
+    R"(score#7{request={model_name="" model_version="" features= datatype=11 )"
     "columns=-2147483648 } }";
 
 const Row kRows[] = {
     {"no_request", "00", kNoRequest},
     {"empty_request", "1c 00 00", kNoFields},
     {"all_fields", "1c 18 01'm' 18 01'3' 18 04 0000803f 15 16 1c 18 01'r' 15 c801 00 15 02 00 00",
-     "score#7{request={model_name=\"m\" model_version=\"3\" features=0000803f datatype=11 "
-     "context={request_id=\"r\" deadline_ms=100 } columns=1 } }"},
+     R"(score#7{request={model_name="m" model_version="3" features=0000803f datatype=11 )"
+     R"(context={request_id="r" deadline_ms=100 } columns=1 } })"},
     {"unknown_fields_of_every_type",
      "1c 01 c601 12 13 ff 14 80 80 01 15 80 80 80 80 01 16 80*9 01 17 00*8 18 02 ffff 1c 00"
      " 1b 01 85 00 12 1a 25 01 02 19 31 01 02 00 19 f8 01 00 1d 00*16 00 00",
@@ -152,9 +152,9 @@ TEST(CompactDoubles, AreLittleEndian) {
 TEST(CompactBools, AreReadFromFieldHeadersAndElements) {
   const Buffer tensor = bytes("1c 59 1c 5c 19 41 01 02 00 01 00 1b 01 8c 01'k' 11 00 00 00 00");
   EXPECT_EQ(dump_compact(join({compact_call("infer"), tensor})),
-            "infer#7{request={model_name=\"\" model_version=\"\" inputs=[{name=\"\" datatype=11 "
+            R"(infer#7{request={model_name="" model_version="" inputs=[{name="" datatype=11 )"
             "shape=[] contents={bool_contents=[true false false true ] } "
-            "parameters=[\"k\":{bool_param=true } ] } ] } }");
+            R"(parameters=["k":{bool_param=true } ] } ] } })");
 }
 
 }  // namespace

@@ -40,13 +40,13 @@ TEST(Decode, ReadsSparseRequests) {
             bytes("0c0001 0b0001 00000001 'm' 0b0003 00000001 01 0b0004 00000001 02"
                   " 0b0005 00000001 03 080006 0000000c 0c0007 00 00 00")});
   EXPECT_EQ(dump_message(Protocol::kBinary, message, Limits{}),
-            "score_sparse#7{request={model_name=\"m\" model_version=\"\" indptr=01 indices=02 "
+            R"(score_sparse#7{request={model_name="m" model_version="" indptr=01 indices=02 )"
             "values=03 datatype=12 context={} } }");
 }
 
 TEST(Decode, ReadsNormalizeRequests) {
   const std::string arguments =
-      "{request={model_name=\"\" model_version=\"2\" values=0a datatype=12 columns=4 } }";
+      R"({request={model_name="" model_version="2" values=0a datatype=12 columns=4 } })";
   for (const char* method : {"normalize", "denormalize"}) {
     const Buffer message =
         join({compact_call(method), bytes("1c 28 01'2' 18 01 0a 15 18 25 08 00 00")});
@@ -120,7 +120,7 @@ TEST(Decode, ReadsTypedContents) {
                  " 0f0003 0a 00000001 ffffffffffffffff 0f0004 04 00000001 3ff0000000000000"
                  " 0f0005 0b 00000002 00000001 ff 00000000 00 00");
   EXPECT_EQ(dump_message(Protocol::kBinary, message, Limits{}),
-            "infer#7{request={model_name=\"\" model_version=\"\" inputs=[{name=\"\" datatype=11 "
+            R"(infer#7{request={model_name="" model_version="" inputs=[{name="" datatype=11 )"
             "shape=[] contents={bool_contents=[true false ] int_contents=[-1 ] "
             "int64_contents=[-1 ] fp_contents=[3ff0000000000000 ] bytes_contents=[ff  ] } } ] } }");
 }
@@ -153,19 +153,14 @@ TEST(Decode, AgreesWithCheckingExceptForWhatOnlyTheContractKnows) {
 }
 
 TEST(Utf8, IsCheckedAsTheUnicodeStandardSays) {
-  for (const char* good :
-       {"", "plain ascii that is longer than a word", "gr\xc3\xbc\xc3\x9f", "\xe0\xa0\x80",
-        "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
-        "12345678\xc2\x80"
-        "12345678"}) {
+  for (const char* good : {"", "plain ascii that is longer than a word", "gr\xc3\xbc\xc3\x9f",
+                           "\xe0\xa0\x80", "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf0\x90\x80\x80",
+                           "\xf4\x8f\xbf\xbf", "12345678\u00fc12345678"}) {
     EXPECT_TRUE(is_utf8(as_bytes(good))) << good;
   }
-  for (const char* bad :
-       {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
-        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "\xc3", "\xe2\x82", "\xf0\x90\x80",
-        "12345678\xc3"
-        "a",
-        "\xe2\x28\xa1"}) {
+  for (const char* bad : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
+                          "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
+                          "\xc3", "\xe2\x82", "\xf0\x90\x80", "12345678\xc3 a", "\xe2\x28\xa1"}) {
     EXPECT_FALSE(is_utf8(as_bytes(bad))) << bad;
   }
 }
