@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::string_view kInputName = "features";
 constexpr std::string_view kOutputName = "scores";
+/** More than a reply has beside its rows and an id: names, versions, a request id, the envelope. */
+constexpr std::size_t kReplyBytesBesideRows = 512;
 
 }  // namespace
 
@@ -71,8 +73,16 @@ bool HotCall::bind(const ServedVersion& served, const ServerOptions& options) {
 bool HotCall::fits(const ServerOptions& options) const noexcept {
   const bool sparse = work_.kind == RowWork::Kind::kScoreSparse;
   if (sparse && work_.rows > options.sparse_cells_max / work_.model->columns()) return false;
-  const std::size_t row_bytes = result_columns() * element_bytes(result_datatype());
-  return work_.rows <= options.frame_bytes_max / row_bytes;
+  const bool listed = method_ == Method::kScoreValues;
+  const std::size_t item_bytes = listed ? sizeof(double) : element_bytes(result_datatype());
+  const std::size_t beside = kReplyBytesBesideRows + echoed_id().size();
+  return beside <= options.frame_bytes_max &&
+         work_.rows <= (options.frame_bytes_max - beside) / (result_columns() * item_bytes);
+}
+
+std::string_view HotCall::echoed_id() const noexcept {
+  const auto* const infer = std::get_if<Infer>(&arguments_);
+  return infer == nullptr ? std::string_view() : infer->request->id.value_or(std::string_view());
 }
 
 bool HotCall::bind_request(const Score& arguments) noexcept {

@@ -36,7 +36,7 @@ class HotCall {
 
   /**
    * Checks the request against the model. False: it is not for this path, because it is wrong, or
-   * would have a reply over `frame_bytes_max` or cells over `sparse_cells_max`, or is of a form
+   * may have a reply over `frame_bytes_max` or cells over `sparse_cells_max`, or is of a form
    * that only Python takes.
    */
   bool bind(const ServedVersion& served, const ServerOptions& options);
@@ -75,6 +75,7 @@ class HotCall {
   bool bind_rows(wire::Bytes values, wire::DataType datatype, std::optional<std::int32_t> columns);
 
   bool fits(const ServerOptions& options) const noexcept;
+  std::string_view echoed_id() const noexcept;
 
   template <typename T>
   std::size_t encode_result(const wire::ReplyTo& to, T& result, ByteBuffer& into);
