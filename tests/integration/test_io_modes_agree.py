@@ -40,17 +40,18 @@ FP32, FP64 = 11, 12
 ELEMENTS = {FP32: "<f4", FP64: "<f8"}
 
 # Mostly right, so that most requests reach the kernels; each field is wrong now and then.
-models = st.sampled_from([*COLUMNS] * 3 + ["nope", "../x", "", "Linear"])
-versions = st.sampled_from([""] * 6 + ["1", "2", "9", "stable", "canary", "01", "-1", "x y"])
-datatypes = st.sampled_from([FP32] * 6 + [FP64] * 4 + [0, 1, 8, 13, 99, -1])
+models = st.sampled_from([*COLUMNS] * 5 + ["nope", "../x", "", "Linear"])
+versions = st.sampled_from([""] * 15 + ["1", "2", "9", "stable", "canary", "01", "-1", "x y"])
+datatypes = st.sampled_from([FP32] * 12 + [FP64] * 8 + [0, 1, 8, 13, 99, -1])
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 numbers = st.floats(width=32, allow_nan=False) | st.sampled_from(
     [0.0, -0.0, 1.0, 5e-324, 1e-45, 3.4e38, 1e308, float("inf"), float("-inf"), float("nan")]
 )
+request_ids = [None, "r-1", "", "é" * 64] * 3 + ["é" * 65, "x" * 129]
 contexts = st.none() | st.builds(
     RequestContext,
-    request_id=st.none() | texts | st.sampled_from(["é" * 64, "é" * 65, "x" * 129, ""]),
-    deadline_ms=st.none() | st.sampled_from([0, 60_000, -1, 2**31 - 1]),
+    request_id=st.sampled_from(request_ids) | texts,
+    deadline_ms=st.sampled_from([None, 0, 60_000, 2**31 - 1] * 3 + [-1]),
 )
 
 

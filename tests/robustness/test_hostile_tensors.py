@@ -8,7 +8,7 @@ import math
 import struct
 
 import pytest
-from thrift_wire import score_request
+from thrift_wire import decode, encode, score_request
 
 from thriftscore._generated.ttypes import (
     DataType,
@@ -141,6 +141,21 @@ def test_reply_beyond_the_frame_limit_is_refused_before_it_is_computed(start_ser
     with server.client() as calls, pytest.raises(ScoringError, match="fewer rows") as failure:
         calls.score_sparse(SparseScoreRequest(model_name="softmax", indptr=bytes(8 * (rows + 1))))
     assert failure.value.code == INVALID_ARGUMENT
+
+
+def test_no_reply_is_longer_than_a_frame_may_be(start_server):
+    """Up to the limit a request is answered, from one row more on it is refused."""
+    limit = 4_096
+    outcomes = []
+    with start_server(frame_bytes_max=limit).connect() as connection:
+        for rows in range(280, 342):
+            request = SparseScoreRequest(model_name="softmax", indptr=bytes(8 * (rows + 1)))
+            connection.send_message(encode("binary", "score_sparse", rows, request=request))
+            message = connection.receive_message()
+            assert len(message) <= limit
+            outcomes.append(decode("binary", message).success is not None)
+    assert outcomes == sorted(outcomes, reverse=True)
+    assert set(outcomes) == {True, False}
 
 
 def test_nan_in_a_later_block_of_sparse_rows_is_named_by_its_row(server):
