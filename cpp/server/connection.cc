@@ -248,7 +248,7 @@ void Connection::finish_call(std::uint64_t number, const ByteBuffer& reply) {
   last_active_ns_ = now_ns();
   if (reply.empty()) return close(CloseReason::kRejected);
   loop_.responder().append(reply.bytes());
-  if (!unsent_.empty()) send_replies();  // or else with the replies to what comes behind it
+  if (!may_handle()) send_replies();  // otherwise it leaves with those behind it
   if (closed_) return;
   handle_input();
   wait_readable();

@@ -91,16 +91,18 @@ class DeferredCalls {
   bool closed_ = false;
 };
 
-/** The handle of a connection on its deferred call. */
+/** The handle of a connection on its deferred call, which belongs to the queue and then to Python. */
 class QueuedCall final : public CallUnderWay {
  public:
-  QueuedCall(DeferredCalls& calls, std::shared_ptr<DeferredCall> call)
+  QueuedCall(DeferredCalls& calls, std::weak_ptr<DeferredCall> call)
       : calls_(calls), call_(std::move(call)) {}
-  void give_up() override { calls_.withdraw(call_.get()); }
+  void give_up() override {
+    if (const auto call = call_.lock()) calls_.withdraw(call.get());
+  }
 
  private:
   DeferredCalls& calls_;
-  std::shared_ptr<DeferredCall> call_;
+  std::weak_ptr<DeferredCall> call_;
 };
 
 }  // namespace thriftscore::server
