@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
@@ -36,14 +37,30 @@ sockaddr_in loopback(std::uint16_t port) {
 sockaddr_un local(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
   return address;
 }
 
+/// Exact, because in the abstract namespace every byte counts.
+std::size_t local_size(const std::string& path) {
+  return offsetof(sockaddr_un, sun_path) + path.size() + (path[0] == '\0' ? 0 : 1);
+}
+
 template <typename Address>
-int listen_on(int family, const Address& address) {
+Client connect_to(int family, const Address& address, std::size_t size = sizeof(Address)) {
+  Client client(checked(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  checked(::connect(client.descriptor(), reinterpret_cast<const sockaddr*>(&address),
+                    static_cast<socklen_t>(size)),
+          "connect");
+  return client;
+}
+
+template <typename Address>
+int listen_on(int family, const Address& address, std::size_t size = sizeof(Address)) {
   const int descriptor = checked(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-  checked(::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), "bind");
+  checked(
+      ::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)),
+      "bind");
   checked(::listen(descriptor, 4096), "listen");
   return descriptor;
 }
@@ -51,7 +68,9 @@ int listen_on(int family, const Address& address) {
 }  // namespace
 
 int listen_tcp() { return listen_on(AF_INET, loopback(0)); }
-int listen_unix(const std::string& path) { return listen_on(AF_UNIX, local(path)); }
+int listen_unix(const std::string& path) {
+  return listen_on(AF_UNIX, local(path), local_size(path));
+}
 
 std::uint16_t port_of(int descriptor) {
   sockaddr_in address{};
@@ -60,27 +79,15 @@ std::uint16_t port_of(int descriptor) {
   return ntohs(address.sin_port);
 }
 
-Client Client::tcp(std::uint16_t port, int receive_buffer_bytes) {
-  Client client(checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-  if (receive_buffer_bytes != 0) {
-    ::setsockopt(client.descriptor_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof(int));
-  }
-  const auto address = loopback(port);
-  checked(
-      ::connect(client.descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
-      "connect");
+Client Client::tcp(std::uint16_t port) {
+  Client client = connect_to(AF_INET, loopback(port));
   const int on = 1;
   ::setsockopt(client.descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return client;
 }
 
 Client Client::unix_domain(const std::string& path) {
-  Client client(checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-  const auto address = local(path);
-  checked(
-      ::connect(client.descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)),
-      "connect");
-  return client;
+  return connect_to(AF_UNIX, local(path), local_size(path));
 }
 
 Client::Client(Client&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
@@ -133,6 +140,16 @@ Buffer Client::receive(std::size_t bytes) {
   return received;
 }
 
+Buffer Client::peek(std::size_t bytes_max) {
+  Buffer arrived(bytes_max);
+  if (!wait(POLLIN, kPatience)) throw std::runtime_error("the server sends nothing");
+  const ssize_t bytes =
+      ::recvfrom(descriptor_, arrived.data(), bytes_max, MSG_PEEK | MSG_DONTWAIT, nullptr, nullptr);
+  if (bytes <= 0) throw std::runtime_error("the server has ended the connection");
+  arrived.resize(static_cast<std::size_t>(bytes));
+  return arrived;
+}
+
 Buffer Client::receive_frame() {
   Buffer frame = receive(4);
   std::uint32_t size = 0;
@@ -165,7 +182,7 @@ bool eventually(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
   return true;
 }

@@ -20,7 +20,7 @@ inline constexpr std::chrono::seconds kPatience{60};
 /// A socket that listens on 127.0.0.1, on a port that the system chooses.
 int listen_tcp();
 std::uint16_t port_of(int descriptor);
-/// A socket that listens on a new path.
+/// A socket that listens on a new path; one that begins with a zero byte is no file.
 int listen_unix(const std::string& path);
 
 /// One connection. Every call throws std::runtime_error when it fails or takes too long.
@@ -28,7 +28,7 @@ class Client {
  public:
   /// Takes over a connected socket.
   explicit Client(int descriptor) noexcept : descriptor_(descriptor) {}
-  static Client tcp(std::uint16_t port, int receive_buffer_bytes = 0);
+  static Client tcp(std::uint16_t port);
   static Client unix_domain(const std::string& path);
   Client(Client&& other) noexcept;
   Client& operator=(Client&& other) noexcept;
@@ -38,6 +38,8 @@ class Client {
   /// Sends what the system takes without waiting; returns how much that was.
   std::size_t send_some(std::span<const std::byte> bytes);
   Buffer receive(std::size_t bytes);
+  /// What has arrived and was not received yet.
+  Buffer peek(std::size_t bytes_max);
   /// One frame with its length.
   Buffer receive_frame();
   /// What comes until the server ends the connection, whether cleanly or with a reset.

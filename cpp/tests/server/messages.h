@@ -113,7 +113,8 @@ struct Reply {
 Reply parse_reply(const Format& format, std::span<const std::byte> stream);
 /// All of them.
 std::vector<Reply> parse_replies(const Format& format, std::span<const std::byte> stream);
-/// Receives one reply. `format` must have frames.
+/// The bytes of the next reply; without a frame at most 1 MiB.
+Buffer receive_reply_bytes(Client& client, const Format& format = {});
 Reply receive_reply(Client& client, const Format& format = {});
 
 Buffer joined(const std::vector<Buffer>& parts);

@@ -25,6 +25,10 @@ enum Type {
 constexpr int kCompactTypes[] = {kStop,   kBool,   kBool, kByte, kI16, kI32,   kI64,
                                  kDouble, kString, kList, kSet,  0,    kStruct};
 
+class CutReply : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 class Parser {
  public:
   Parser(std::span<const std::byte> bytes, bool compact) : bytes_(bytes), compact_(compact) {}
@@ -85,7 +89,7 @@ class Parser {
   }
 
   unsigned byte() {
-    if (used_ == bytes_.size()) throw std::runtime_error("a reply is cut");
+    if (used_ == bytes_.size()) throw CutReply("a reply is cut");
     return std::to_integer<unsigned>(bytes_[used_++]);
   }
 
@@ -193,8 +197,23 @@ std::vector<Reply> parse_replies(const Format& format, std::span<const std::byte
   return replies;
 }
 
+Buffer receive_reply_bytes(Client& client, const Format& format) {
+  if (format.transport != wire::Transport::kUnframed) return client.receive_frame();
+  std::size_t bytes = 0;
+  const bool complete = eventually([&] {
+    try {
+      bytes = parse_reply(format, client.peek(std::size_t{1} << 20)).bytes;
+      return true;
+    } catch (const CutReply&) {
+      return false;
+    }
+  });
+  if (!complete) throw std::runtime_error("the server sends no more of a reply");
+  return client.receive(bytes);
+}
+
 Reply receive_reply(Client& client, const Format& format) {
-  return parse_reply(format, client.receive_frame());
+  return parse_reply(format, receive_reply_bytes(client, format));
 }
 
 }  // namespace thriftscore::testing

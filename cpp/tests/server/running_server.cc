@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/server/running_server.h"
 
+#include <unistd.h>
+
+#include <atomic>
 #include <utility>
 
 #include "wire/call.h"
 #include "wire/text.h"
 
 namespace thriftscore::testing {
+namespace {
+
+std::string unused_path() {
+  static std::atomic<int> count{0};
+  return std::string(1, '\0') + "thriftscore-server-test-" + std::to_string(::getpid()) + "-" +
+         std::to_string(count.fetch_add(1));
+}
+
+}  // namespace
 
 PythonThread::PythonThread(server::Server& server, Answer answer)
     : thread_([this, &server, answer = std::move(answer)] {
@@ -40,10 +52,12 @@ Buffer echo_of(const Format& format, const Buffer& call, std::string_view method
 
 server::ServerOptions one_loop() { return {.io_threads = 1, .compute_threads = 1}; }
 
-RunningServer::RunningServer(server::ServerOptions options) : server_(options) {
+RunningServer::RunningServer(server::ServerOptions options)
+    : server_(options), path_(unused_path()) {
   const int listener = listen_tcp();
   port_ = port_of(listener);
   server_.adopt_listener(listener);
+  server_.adopt_listener(listen_unix(path_));
   server_.start();
 }
 
@@ -56,10 +70,6 @@ void RunningServer::publish(const std::string& name, const std::string& version,
   published_[name][version] = served;
   published_[name][""] = served;
   server_.publish(std::make_shared<const server::Snapshot>(published_));
-}
-
-Client RunningServer::connect(int receive_buffer_bytes) const {
-  return Client::tcp(port_, receive_buffer_bytes);
 }
 
 std::uint64_t RunningServer::closed(server::CloseReason reason) const {

@@ -2,6 +2,7 @@
 // A server on sockets of its own, with models to serve and a thread that answers as Python would.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -37,7 +38,7 @@ Buffer echo_of(const Format& format, const Buffer& call, std::string_view method
 /// One loop and one compute thread, for tests that care which threads there are.
 server::ServerOptions one_loop();
 
-/// Listens on TCP; started, with whatever publish() was given. Stopped when destroyed.
+/// Listens on TCP and on a Unix-domain socket; started. Stopped when destroyed.
 class RunningServer {
  public:
   explicit RunningServer(server::ServerOptions options = {.io_threads = 2, .compute_threads = 2});
@@ -47,7 +48,9 @@ class RunningServer {
   void publish(const std::string& name, const std::string& version,
                std::shared_ptr<const Model> model);
 
-  Client connect(int receive_buffer_bytes = 0) const;
+  Client connect() const { return Client::tcp(port_); }
+  /// Over the Unix-domain socket, whose buffers have a fixed size of a few hundred kB.
+  Client connect_locally() const { return Client::unix_domain(path_); }
   server::Server* operator->() noexcept { return &server_; }
   server::Server& operator*() noexcept { return server_; }
   std::uint16_t port() const noexcept { return port_; }
@@ -56,6 +59,7 @@ class RunningServer {
  private:
   server::Server server_;
   std::uint16_t port_;
+  std::string path_;
   server::Snapshot published_;
 };
 
