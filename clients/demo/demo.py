@@ -195,7 +195,7 @@ def add_row(table: Table, model: TrainedModel, language: str, result: dict[str, 
         model.quality(scores),
         f"{result['p50_us']:.0f} µs",
         f"{result['p99_us']:.0f} µs",
-        f"{result['rows_per_s']:,.0f}",
+        f"{result['rows_per_s'] / 1e6:.2f} M",
     )
     return agrees
 
