@@ -34,8 +34,11 @@ check: check-generated check-python check-cpp check-java check-go ## Check forma
 generate: $(STAMPS)/develop ## Make the generated code of all languages from the IDL
 	python3 thrift_idl/generate.py
 
-bench: $(STAMPS)/package build/release/build.ninja ## Measure the kernels and the engine against NumPy and ONNX Runtime
-	$(BIN)/pytest benchmarks --benchmark-only
+bench: $(STAMPS)/package build/bench/build.ninja ## Measure the engine and the kernels against other libraries
+	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
+	cmake --build --preset bench -j $(JOBS)
+	build/bench/cpp/benchmarks/kernels_benchmark
+	build/bench/cpp/benchmarks/wire_benchmark
 
 fuzz: FUZZ_SECONDS = 0
 fuzz: test-fuzz ## Fuzz the wire codec until a crash or an interrupt

@@ -91,7 +91,7 @@ class DeferredCalls {
   bool closed_ = false;
 };
 
-/** The handle of a connection on its deferred call, which belongs to the queue and then to Python. */
+/** A connection's handle on its deferred call, which belongs to the queue and then to Python. */
 class QueuedCall final : public CallUnderWay {
  public:
   QueuedCall(DeferredCalls& calls, std::weak_ptr<DeferredCall> call)

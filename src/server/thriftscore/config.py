@@ -37,7 +37,11 @@ class ServerConfig(BaseModel):
     io: Literal["native", "python"] = Field(
         "native", description="Who owns the sockets of the data port: C++ loops or Python threads."
     )
-    host: str = Field("0.0.0.0", min_length=1, description="Address of the data port.")  # noqa: S104
+    host: str = Field(
+        "0.0.0.0",  # noqa: S104
+        min_length=1,
+        description="Address of the data port.",
+    )
     port: int = Field(9090, ge=0, le=65_535, description="Data port; 0 = any that is free.")
     admin_host: str = Field("127.0.0.1", min_length=1, description="Address of the admin port.")
     admin_port: int = Field(9091, ge=0, le=65_535, description="Admin port; 0 = any that is free.")

@@ -218,7 +218,7 @@ class Dispatcher:
         )
         return self._error(ticket, sequence_id, too_long)
 
-    def _overloaded(self, ticket: Ticket, check: MessageCheck, sequence_id: int) -> bytes:  # noqa: ARG002
+    def _overloaded(self, ticket: Ticket, _check: MessageCheck, sequence_id: int) -> bytes:
         error = Overloaded(
             f"the queue of {self._limits.queue_calls_max} calls is full",
             retry_after_ms=self._limits.retry_after_ms,

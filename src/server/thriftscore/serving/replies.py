@@ -13,7 +13,9 @@ from thrift.transport.TTransport import TMemoryBuffer
 from thriftscore.serving.wire_reader import Encoding
 
 
-def open_protocol(transport: TMemoryBuffer, encoding: Encoding, length_max: int) -> Any:  # noqa: ANN401
+def open_protocol(  # the library's protocols have no types
+    transport: TMemoryBuffer, encoding: Encoding, length_max: int
+) -> Any:  # noqa: ANN401
     """A protocol of the Thrift library over `transport`, decoding in C.
 
     The library limits strings to 16,384,000 bytes by itself, whatever the frame limit is, so the
