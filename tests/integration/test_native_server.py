@@ -15,6 +15,7 @@ from thrift_wire import (
     decode,
     encode,
     encode_as,
+    encode_reply,
     frame,
     score_request,
 )
@@ -101,29 +102,13 @@ def test_unframed_and_framed_messages_may_follow_each_other(server):
                 message = encode(protocol, "score_values", number, **LINEAR)
                 assert connection.call(message, protocol).success == [0.25]
                 connection.send(message)
-                reply = connection.receive(len(unframed_reply(protocol, number)))
-                assert decode(protocol, reply).success == [0.25]
+                expected = encode_reply(protocol, "score_values", number, success=[0.25])
+                assert connection.receive(len(expected)) == expected
         connection.socket.shutdown(1)
         assert connection.read_to_end() == b""
 
 
 LINEAR = {"model_name": "linear", "values": [100.0, 3.0, 20.0]}
-
-
-def unframed_reply(protocol, number):
-    """As long as the reply to score_values: the same bytes in another order of meaning."""
-    from thrift.protocol.TBinaryProtocol import TBinaryProtocol
-    from thrift.protocol.TCompactProtocol import TCompactProtocol
-    from thrift.Thrift import TMessageType
-    from thrift.transport.TTransport import TMemoryBuffer
-
-    from thriftscore._generated import ScoringService
-
-    transport = TMemoryBuffer()
-    output = {"binary": TBinaryProtocol, "compact": TCompactProtocol}[protocol](transport)
-    output.writeMessageBegin("score_values", TMessageType.REPLY, number)
-    ScoringService.score_values_result(success=[0.25]).write(output)
-    return transport.getvalue()
 
 
 @pytest.mark.parametrize("protocol", ["binary", "compact"])
@@ -206,9 +191,10 @@ flags = free | {"repository": Path(sys.argv[1]), "io": sys.argv[2]}
 with serve(load_config(flags, environment={})) as server:
     print(server.port, flush=True)
     sys.stdin.readline()
-    sys.setswitchinterval(1_000)   # nobody gets the GIL between the two lines
-    os.write(1, b"holding\\n")
-    ctypes.PyDLL(None).sleep(5)    # PyDLL keeps the GIL
+    libc = ctypes.PyDLL(None)      # PyDLL keeps the GIL
+    sys.setswitchinterval(1_000)   # and nobody gets it between the two calls
+    libc.write(1, b"holding\\n", 8)
+    libc.sleep(5)
     os.write(1, b"released\\n")
     sys.setswitchinterval(0.005)
     sys.stdin.readline()

@@ -60,6 +60,8 @@ def test_signal_stops_an_idle_server_with_connections(start_server, number):
         assert connection.call(PING).success is True
     server.process.send_signal(number)
     assert server.wait() == 0
+    (stopped,) = server.events("stopped")
+    assert sum(stopped["connections"][0].values()) == len(connections)
     for connection in connections:
         assert connection.read_to_end() == b""
         connection.socket.close()

@@ -48,10 +48,20 @@ def encode(protocol: str, method: str, sequence_id: int, **fields: Any) -> bytes
 def encode_as(protocol: str, header: tuple[str, int, int], **fields: Any) -> bytes:
     """A message of any type; the arguments are those of the method after a prefix, if any."""
     arguments = getattr(ScoringService, f"{header[0].rpartition(':')[2]}_args")(**fields)
+    return _encoded(protocol, header, arguments)
+
+
+def encode_reply(protocol: str, method: str, sequence_id: int, **fields: Any) -> bytes:
+    """A reply of ScoringService, as the stock library writes it."""
+    result = getattr(ScoringService, f"{method}_result")(**fields)
+    return _encoded(protocol, (method, TMessageType.REPLY, sequence_id), result)
+
+
+def _encoded(protocol: str, header: tuple[str, int, int], body: Any) -> bytes:
     transport = TMemoryBuffer()
     output = PROTOCOLS[protocol](transport)
     output.writeMessageBegin(*header)
-    arguments.write(output)
+    body.write(output)
     output.writeMessageEnd()
     return transport.getvalue()
 

@@ -51,7 +51,7 @@ class FramedServer:
     ) -> None:
         self.limits = limits
         self.scratch = memoryview(bytearray(_SCRATCH_BYTES))
-        self.closed_by_reason: Counter[CloseReason] = Counter()
+        self._closed: Counter[CloseReason] = Counter()
         self._listeners = list(listeners)
         self._dispatcher = dispatcher
         self._connections_max = connections_max
@@ -103,6 +103,11 @@ class FramedServer:
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._connections)
+
+    @property
+    def closed_by_reason(self) -> dict[str, int]:
+        """How many connections ended, by why."""
+        return {reason.value: count for reason, count in self._closed.copy().items()}
 
     def _order(self, action: Callable[[], None]) -> None:
         self._orders.append(action)
@@ -242,12 +247,12 @@ class FramedServer:
 
     def _count(self, reason: CloseReason) -> None:
         """Counts a closed connection; the log gets at most one line a second for each reason."""
-        self.closed_by_reason[reason] += 1
+        self._closed[reason] += 1
         now = time.monotonic()
         if reason.ordinary or now - self._logged_at.get(reason, -_LOG_INTERVAL_S) < _LOG_INTERVAL_S:
             return
         self._logged_at[reason] = now
-        _log.warning("connection_closed", reason=reason.value, so_far=self.closed_by_reason[reason])
+        _log.warning("connection_closed", reason=reason.value, so_far=self._closed[reason])
 
     # -- ending ------------------------------------------------------------------------------
 
