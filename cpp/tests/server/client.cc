@@ -90,10 +90,12 @@ Client Client::unix_domain(const std::string& path) {
   return connect_to(AF_UNIX, local(path), local_size(path));
 }
 
-Client::Client(Client&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+Client::Client(Client&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), ahead_(std::move(other.ahead_)) {}
 
 Client& Client::operator=(Client&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(ahead_, other.ahead_);
   return *this;
 }
 
@@ -129,25 +131,22 @@ std::size_t Client::send_some(std::span<const std::byte> bytes) {
   return static_cast<std::size_t>(sent);
 }
 
-Buffer Client::receive(std::size_t bytes) {
-  Buffer received(bytes);
-  for (std::size_t held = 0; held < bytes;) {
-    if (!wait(POLLIN, kPatience)) throw std::runtime_error("the server sends nothing");
-    const ssize_t more = ::read(descriptor_, received.data() + held, bytes - held);
-    if (more <= 0) throw std::runtime_error("the server has ended the connection");
-    held += static_cast<std::size_t>(more);
-  }
-  return received;
+std::span<const std::byte> Client::look_ahead() {
+  const std::size_t held = ahead_.size();
+  ahead_.resize(held + (std::size_t{1} << 16));
+  if (!wait(POLLIN, kPatience)) throw std::runtime_error("the server sends nothing");
+  const ssize_t more = ::read(descriptor_, ahead_.data() + held, ahead_.size() - held);
+  if (more <= 0) throw std::runtime_error("the server has ended the connection");
+  ahead_.resize(held + static_cast<std::size_t>(more));
+  return ahead_;
 }
 
-Buffer Client::peek(std::size_t bytes_max) {
-  Buffer arrived(bytes_max);
-  if (!wait(POLLIN, kPatience)) throw std::runtime_error("the server sends nothing");
-  const ssize_t bytes =
-      ::recvfrom(descriptor_, arrived.data(), bytes_max, MSG_PEEK | MSG_DONTWAIT, nullptr, nullptr);
-  if (bytes <= 0) throw std::runtime_error("the server has ended the connection");
-  arrived.resize(static_cast<std::size_t>(bytes));
-  return arrived;
+Buffer Client::receive(std::size_t bytes) {
+  while (ahead_.size() < bytes) look_ahead();
+  const auto end = ahead_.begin() + static_cast<std::ptrdiff_t>(bytes);
+  Buffer received(ahead_.begin(), end);
+  ahead_.erase(ahead_.begin(), end);
+  return received;
 }
 
 Buffer Client::receive_frame() {
@@ -160,7 +159,7 @@ Buffer Client::receive_frame() {
 }
 
 Buffer Client::receive_all() {
-  Buffer received;
+  Buffer received = std::exchange(ahead_, {});
   std::array<std::byte, 65536> chunk;
   for (;;) {
     if (!wait(POLLIN, kPatience)) throw std::runtime_error("the server keeps the connection");

@@ -38,8 +38,10 @@ class Client {
   /// Sends what the system takes without waiting; returns how much that was.
   std::size_t send_some(std::span<const std::byte> bytes);
   Buffer receive(std::size_t bytes);
-  /// What has arrived and was not received yet.
-  Buffer peek(std::size_t bytes_max);
+  /// What has come and was not received yet.
+  std::span<const std::byte> ahead() const noexcept { return ahead_; }
+  /// Waits for more bytes; all that have come and were not received yet.
+  std::span<const std::byte> look_ahead();
   /// One frame with its length.
   Buffer receive_frame();
   /// What comes until the server ends the connection, whether cleanly or with a reset.
@@ -56,6 +58,7 @@ class Client {
   bool wait(short events, std::chrono::milliseconds patience) const;
 
   int descriptor_ = -1;
+  Buffer ahead_;  // from look_ahead()
 };
 
 /// Waits until `condition` holds; false after kPatience.

@@ -113,7 +113,7 @@ struct Reply {
 Reply parse_reply(const Format& format, std::span<const std::byte> stream);
 /// All of them.
 std::vector<Reply> parse_replies(const Format& format, std::span<const std::byte> stream);
-/// The bytes of the next reply; without a frame at most 1 MiB.
+/// The bytes of the next reply.
 Buffer receive_reply_bytes(Client& client, const Format& format = {});
 Reply receive_reply(Client& client, const Format& format = {});
 

@@ -199,17 +199,13 @@ std::vector<Reply> parse_replies(const Format& format, std::span<const std::byte
 
 Buffer receive_reply_bytes(Client& client, const Format& format) {
   if (format.transport != wire::Transport::kUnframed) return client.receive_frame();
-  std::size_t bytes = 0;
-  const bool complete = eventually([&] {
+  for (std::span<const std::byte> ahead = client.ahead();;) {
     try {
-      bytes = parse_reply(format, client.peek(std::size_t{1} << 20)).bytes;
-      return true;
+      return client.receive(parse_reply(format, ahead).bytes);
     } catch (const CutReply&) {
-      return false;
+      ahead = client.look_ahead();
     }
-  });
-  if (!complete) throw std::runtime_error("the server sends no more of a reply");
-  return client.receive(bytes);
+  }
 }
 
 Reply receive_reply(Client& client, const Format& format) {

@@ -83,6 +83,32 @@ TestModel make_model(std::size_t columns, std::size_t outputs, const std::string
   return made;
 }
 
+std::shared_ptr<const Model> heavy_model() {
+  constexpr std::size_t kWidth = 1024;
+  ModelFile file = tiny();
+  file.graph["features"] = {"x"};
+  file.graph["stages"] = Json::array();
+  file.tensors.clear();
+  const std::vector<std::size_t> widths{1, kWidth, kWidth, kWidth, 1};
+  for (std::size_t layer = 0; layer + 1 < widths.size(); ++layer) {
+    const auto weights = std::string(1, 'w').append(std::to_string(layer));
+    const auto bias = std::string(1, 'b').append(std::to_string(layer));
+    const std::size_t in = widths[layer];
+    const std::size_t out = widths[layer + 1];
+    file.graph["stages"].push_back({{"op", "dense"}, {"weights", weights}, {"bias", bias}});
+    file.tensors.push_back({weights, {out, in}, std::vector<double>(in * out, 0.001), false});
+    file.tensors.push_back({bias, {out}, std::vector<double>(out), false});
+  }
+  return Model::load_bytes(file.build());
+}
+
+Buffer heavy_call(std::optional<std::int32_t> deadline_ms, std::int32_t sequence_id) {
+  const RowsRequest request{.model = "heavy",
+                            .rows = tensor(std::vector<float>(kHeavyRows, 1)),
+                            .deadline_ms = deadline_ms};
+  return rows_call({}, "score", request, sequence_id);
+}
+
 std::vector<double> expected_scores(const ModelFile& file, const std::vector<double>& rows) {
   const std::size_t columns = file.graph.at("features").size();
   std::vector<double> scores;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -70,6 +71,13 @@ struct TestModel {
 };
 TestModel make_model(std::size_t columns, std::size_t outputs, const std::string& link = "identity",
                      const std::string& precision = "fp32");
+
+/// One feature, one score and millions of operations for it: `kHeavyRows` rows take far longer
+/// than any test waits, unless their job is cancelled.
+std::shared_ptr<const Model> heavy_model();
+inline constexpr std::size_t kHeavyRows = 1'000'000;
+/// Asks the heavy model, published as "heavy", for that.
+Buffer heavy_call(std::optional<std::int32_t> deadline_ms = {}, std::int32_t sequence_id = 7);
 
 /// The scores that `file` gives for `rows`, in double.
 std::vector<double> expected_scores(const ModelFile& file, const std::vector<double>& rows);
