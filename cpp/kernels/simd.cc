@@ -12,8 +12,13 @@
 #include "kernels/targets.h"
 
 // Vectors of unknown length cannot be kept in arrays, and the tiles are arrays of vectors.
+#define THRIFTSCORE_SCALABLE_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#ifdef THRIFTSCORE_FEWER_TARGETS
+#define HWY_DISABLED_TARGETS (THRIFTSCORE_SCALABLE_TARGETS | HWY_SSSE3 | HWY_AVX3 | HWY_AVX3_DL)
+#else
+#define HWY_DISABLED_TARGETS THRIFTSCORE_SCALABLE_TARGETS
+#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd.cc"
