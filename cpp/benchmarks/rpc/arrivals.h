@@ -27,7 +27,7 @@ class Arrivals {
   }
 
   /// The time of the next request.
-  server::Nanoseconds next() const noexcept {
+  [[nodiscard]] server::Nanoseconds next() const noexcept {
     return static_cast<server::Nanoseconds>(offset_ns_ + elapsed_ns_);
   }
 

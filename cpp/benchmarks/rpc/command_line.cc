@@ -2,7 +2,7 @@
 #include "benchmarks/rpc/command_line.h"
 
 #include <charconv>
-#include <cstdio>
+#include <iostream>
 #include <sstream>
 
 namespace thriftscore::benchmarks {
@@ -101,10 +101,10 @@ bool CommandLine::parse(std::span<const char* const> arguments) const {
 }
 
 void CommandLine::print_help() const {
-  std::printf("usage: %s [options]\n%s\n\n", program_.c_str(), purpose_.c_str());
+  std::cout << "usage: " << program_ << " [options]\n" << purpose_ << "\n\n";
   for (const Option& option : options_) {
-    const std::string head = option.name + (option.expected.empty() ? "" : " ") + option.expected;
-    std::printf("  %s\n      %s\n", head.c_str(), option.help.c_str());
+    std::cout << "  " << option.name << (option.expected.empty() ? "" : " ") << option.expected
+              << "\n      " << option.help << '\n';
   }
 }
 
@@ -113,10 +113,10 @@ int run_program(int count, char** values,
   try {
     return run({values + 1, static_cast<std::size_t>(count - 1)});
   } catch (const UsageError& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    std::cerr << "error: " << error.what() << '\n';
     return 2;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    std::cerr << "error: " << error.what() << '\n';
     return 1;
   }
 }

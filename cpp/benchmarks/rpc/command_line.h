@@ -60,7 +60,7 @@ class CommandLine {
   }
 
   /// Sets the variables. False: --help was asked for and has been printed. Throws UsageError.
-  bool parse(std::span<const char* const> arguments) const;
+  [[nodiscard]] bool parse(std::span<const char* const> arguments) const;
 
  private:
   struct Option {
@@ -74,7 +74,7 @@ class CommandLine {
            std::function<void(std::string_view)> set);
   [[noreturn]] static void refuse(std::string_view name, std::string_view expected,
                                   std::string_view received);
-  const Option& find(std::string_view name) const;
+  [[nodiscard]] const Option& find(std::string_view name) const;
   void print_help() const;
 
   template <typename T>

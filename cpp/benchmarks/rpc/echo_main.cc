@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // thriftscore_echo: the limit that a server is compared with.
-#include <signal.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <csignal>
+#include <iostream>
 
 #include "benchmarks/rpc/command_line.h"
 #include "benchmarks/rpc/echo_server.h"
@@ -60,8 +60,8 @@ int run(std::span<const char* const> arguments) {
   auto port = static_cast<std::uint16_t>(process.port);
   const bool is_unix = !process.unix_socket.empty();
   EchoServer server(is_unix ? listen_at(process.unix_socket) : listen_on_loopback(port), echo);
-  std::printf("{\"port\": %d, \"pid\": %d}\n", is_unix ? 0 : int{port}, ::getpid());
-  std::fflush(stdout);
+  std::cout << "{\"port\": " << (is_unix ? 0 : int{port}) << ", \"pid\": " << ::getpid() << "}"
+            << std::endl;
   server.run();
   if (is_unix) ::unlink(process.unix_socket.c_str());
   return 0;

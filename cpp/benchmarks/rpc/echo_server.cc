@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "benchmarks/rpc/echo_server.h"
 
-#include <signal.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "benchmarks/rpc/command_line.h"
@@ -155,6 +154,7 @@ EchoServer::EchoServer(FileDescriptor listener, const EchoOptions& options)
     : listener_(std::move(listener)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       options_(options),
+      events_(kEvents),
       buffer_(kBufferBytes) {
   const std::vector<std::byte> reply = make_reply(options);
   reply_bytes_ = reply.size();
@@ -170,11 +170,10 @@ EchoServer::EchoServer(FileDescriptor listener, const EchoOptions& options)
 }
 
 void EchoServer::run() {
-  std::array<epoll_event, kEvents> events;
   for (;;) {
-    const int count = ::epoll_wait(epoll_.get(), events.data(), kEvents, options_.poll ? 0 : -1);
+    const int count = ::epoll_wait(epoll_.get(), events_.data(), kEvents, options_.poll ? 0 : -1);
     for (int i = 0; i < count; ++i) {
-      const int ready = events[static_cast<std::size_t>(i)].data.fd;
+      const int ready = events_[static_cast<std::size_t>(i)].data.fd;
       if (ready == signals_.get()) return;
       if (ready == listener_.get()) {
         accept_peers();

@@ -3,6 +3,8 @@
 // bytes.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -80,6 +82,7 @@ class EchoServer {
   EchoOptions options_;
   std::size_t reply_bytes_;
   std::vector<std::byte> replies_;  // the reply, many times over
+  std::vector<epoll_event> events_;
   std::vector<std::byte> buffer_;
   std::vector<std::unique_ptr<Peer>> peers_;  // by descriptor
 };

@@ -2,7 +2,6 @@
 #include "benchmarks/rpc/endpoint.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -33,11 +32,6 @@ sockaddr_un unix_address(const std::string& path) {
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
-}
-
-void set_non_blocking(int socket) {
-  const int flags = ::fcntl(socket, F_GETFL);
-  if (flags < 0 || ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) < 0) throw_errno("fcntl");
 }
 
 FileDescriptor connect_unix(const Endpoint& endpoint) {
@@ -104,7 +98,6 @@ FileDescriptor connect_to(const Endpoint& endpoint) {
   const bool is_unix = !endpoint.unix_path.empty();
   FileDescriptor socket = is_unix ? connect_unix(endpoint) : connect_tcp(endpoint);
   send_at_once(socket.get());
-  set_non_blocking(socket.get());
   return socket;
 }
 

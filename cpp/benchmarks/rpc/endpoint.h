@@ -16,13 +16,15 @@ class FileDescriptor {
   FileDescriptor() = default;
   explicit FileDescriptor(int number) noexcept : number_(number) {}
   FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
   FileDescriptor& operator=(FileDescriptor&& other) noexcept {
     std::swap(number_, other.number_);
     return *this;
   }
   ~FileDescriptor();
 
-  int get() const noexcept { return number_; }
+  [[nodiscard]] int get() const noexcept { return number_; }
 
  private:
   int number_ = -1;
@@ -38,7 +40,8 @@ struct Endpoint {
   static Endpoint parse(std::string_view text);
 };
 
-/// A connected, non-blocking socket that sends at once. Throws std::system_error.
+/// A connected socket that sends at once; it blocks unless a call says otherwise. Throws
+/// std::system_error.
 FileDescriptor connect_to(const Endpoint& endpoint);
 
 /// A non-blocking socket that listens on 127.0.0.1; `port` 0 is any, and set to what it became.

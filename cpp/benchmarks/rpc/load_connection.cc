@@ -64,7 +64,7 @@ void LoadConnection::flush() noexcept {
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = first == unsent_ ? 1 : 2;
-    const ssize_t sent = ::sendmsg(socket(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = ::sendmsg(socket(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     // A broken connection shows again when it is read, after the replies that still came.
     if (sent < 0) return;
@@ -85,7 +85,7 @@ std::size_t LoadConnection::read_into(std::vector<std::byte>& buffer) noexcept {
   const std::size_t used = pending_.size();
   ssize_t received = 0;
   do {
-    received = ::recv(socket(), buffer.data() + used, buffer.size() - used, 0);
+    received = ::recv(socket(), buffer.data() + used, buffer.size() - used, MSG_DONTWAIT);
   } while (received < 0 && errno == EINTR);
   const bool is_waiting = received < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   if (received <= 0) closed_ = !is_waiting;

@@ -52,12 +52,14 @@ class LoadConnection {
   /// `plan` must outlive the connection. `index` is its number among the connections of the run.
   LoadConnection(FileDescriptor socket, const ConnectionPlan& plan, std::size_t index);
 
-  int socket() const noexcept { return socket_.get(); }
-  bool is_closed() const noexcept { return closed_; }
-  bool has_room() const noexcept { return !closed_ && begun_ - answered_ < plan_->depth; }
-  bool has_unsent() const noexcept { return !closed_ && unsent_ != 0; }
+  [[nodiscard]] int socket() const noexcept { return socket_.get(); }
+  [[nodiscard]] bool is_closed() const noexcept { return closed_; }
+  [[nodiscard]] bool has_room() const noexcept {
+    return !closed_ && begun_ - answered_ < plan_->depth;
+  }
+  [[nodiscard]] bool has_unsent() const noexcept { return !closed_ && unsent_ != 0; }
   /// Replies that came while no request was without one; the first ends the connection.
-  std::uint64_t unexpected_replies() const noexcept { return unexpected_replies_; }
+  [[nodiscard]] std::uint64_t unexpected_replies() const noexcept { return unexpected_replies_; }
 
   /// Puts one more request into the batch. Requires has_room().
   void begin(server::Nanoseconds start) noexcept;
@@ -114,10 +116,10 @@ class LoadConnection {
     if (answered_ != begun_) on_answer(end_oldest({Failure::kMalformedReply, false, 0, now, 0}));
   }
 
-  std::size_t prepare(std::vector<std::byte>& buffer) const;
+  [[nodiscard]] std::size_t prepare(std::vector<std::byte>& buffer) const;
   std::size_t read_into(std::vector<std::byte>& buffer) noexcept;
   void keep(wire::Bytes rest);
-  Answer judge(const wire::Message& message, server::Nanoseconds now) const noexcept;
+  [[nodiscard]] Answer judge(const wire::Message& message, server::Nanoseconds now) const noexcept;
   Answer end_oldest(Answer answer) noexcept;
 
   FileDescriptor socket_;

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
 #include <exception>
+#include <iostream>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -92,7 +92,8 @@ void print_requests(const ConnectionPlan& plan, std::size_t count) {
   for (std::size_t number = 0; number < count; ++number) {
     const RequestIds ids = ids_of(plan, 0, number);
     plan.request->patch(copy.data(), ids.sequence_id, ids.request_id);
-    std::fwrite(copy.data(), 1, copy.size(), stdout);
+    std::cout.write(reinterpret_cast<const char*>(copy.data()),
+                    static_cast<std::streamsize>(copy.size()));
   }
 }
 
@@ -113,8 +114,8 @@ void show_progress(const LoadThreads& threads, const std::atomic<std::size_t>& r
     std::uint64_t successes = 0;
     for (const auto& thread : threads) successes += thread->successes();
     const double measured_s = static_cast<double>(server::now_ns() - schedule.measured_from) / 1e9;
-    std::fprintf(stderr, "{\"measured_s\": %.1f, \"requests\": %llu}\n", std::max(measured_s, 0.0),
-                 static_cast<unsigned long long>(successes));
+    std::cerr << "{\"measured_s\": " << std::max(measured_s, 0.0) << ", \"requests\": " << successes
+              << "}\n";
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }
@@ -163,7 +164,7 @@ int run_load(const LoadOptions& options, const ConnectionPlan& plan, const Outpu
   for (const auto& thread : threads) counts.merge(thread->counts());
   const LoadReport report{options, counts, schedule.measured_s(counts), plan.request->size(),
                           output.histogram};
-  std::puts((output.json ? to_json(report) : to_table(report)).c_str());
+  std::cout << (output.json ? to_json(report) + '\n' : to_table(report)) << std::flush;
   return status_of(counts);
 }
 

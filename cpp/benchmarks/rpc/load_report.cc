@@ -2,9 +2,9 @@
 #include "benchmarks/rpc/load_report.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
+#include <iomanip>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 namespace thriftscore::benchmarks {
 namespace {
@@ -98,9 +98,9 @@ Json results_of(const LoadReport& report) {
 std::string text_of(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_number_float()) return value.dump();
-  std::array<char, 64> text;
-  std::snprintf(text.data(), text.size(), "%.1f", value.get<double>());
-  return text.data();
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(1) << value.get<double>();
+  return text.str();
 }
 
 void append_line(std::string& table, const std::string& name, const Json& value) {
@@ -124,7 +124,8 @@ std::string to_table(const LoadReport& report) {
   for (const auto& [name, value] : results.items()) {
     if (!value.is_object()) append_line(table, name, value);
     if (!value.is_object()) continue;
-    for (const auto& [part, amount] : value.items()) append_line(table, name + " " + part, amount);
+    for (const auto& [part, amount] : value.items())
+      append_line(table, std::string(name).append(" ").append(part), amount);
   }
   return table;
 }

@@ -54,7 +54,7 @@ struct LoadCounts {
   double cpu_s = 0;                    ///< of the thread, while it was measured
 
   void merge(const LoadCounts& other) noexcept;
-  std::uint64_t failed() const noexcept;
+  [[nodiscard]] std::uint64_t failed() const noexcept;
 };
 
 /// When what is done, on the clock of server::now_ns().
@@ -64,7 +64,7 @@ struct Schedule {
   server::Nanoseconds measured_to = 0;  ///< also the end of sending
 
   static Schedule starting_at(server::Nanoseconds start, const LoadOptions& options) noexcept;
-  double measured_s(const LoadCounts& counts) const noexcept;
+  [[nodiscard]] double measured_s(const LoadCounts& counts) const noexcept;
 };
 
 }  // namespace thriftscore::benchmarks

@@ -2,12 +2,10 @@
 #include "benchmarks/rpc/load_thread.h"
 
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include <algorithm>
-#include <array>
+#include <ctime>
 #include <limits>
 
 #include "benchmarks/rpc/command_line.h"
@@ -55,6 +53,7 @@ LoadThread::LoadThread(const LoadOptions& options, const ConnectionPlan& plan, s
     : options_(&options),
       plan_(&plan),
       index_(index),
+      events_(kEvents),
       requests_max_((options.requests + options.threads - 1 - index) / options.threads) {
   if (options.requests == 0) requests_max_ = std::numeric_limits<std::size_t>::max();
   if (plan.request->size() > kSlotBytesMax / plan.connections / plan.depth) {
@@ -81,7 +80,8 @@ void LoadThread::connect(const Endpoint& endpoint) {
 
 void LoadThread::run(const Schedule& schedule) {
   if (options_->cpu >= 0) pin_to_cpu(options_->cpu + static_cast<int>(index_));
-  ::prctl(PR_SET_TIMERSLACK, 1UL);  // arrivals are due to the microsecond, not to the usual 50
+  // Arrivals are due to the microsecond, not to the usual 50.
+  ::prctl(PR_SET_TIMERSLACK, 1UL);  // NOLINT(cppcoreguidelines-pro-type-vararg): no other call
   schedule_ = schedule;
   last_activity_ = server::now_ns();
   update_phase(last_activity_);
@@ -93,10 +93,9 @@ void LoadThread::run(const Schedule& schedule) {
 
 void LoadThread::step() {
   flush_changed();
-  std::array<epoll_event, kEvents> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), kEvents, wait_at_most_ms());
+  const int count = ::epoll_wait(epoll_.get(), events_.data(), kEvents, wait_at_most_ms());
   for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    const epoll_event& event = events_[static_cast<std::size_t>(i)];
     auto& slot = *static_cast<Slot*>(event.data.ptr);
     if ((event.events & EPOLLOUT) != 0) mark_changed(slot);
     if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0) receive(slot);

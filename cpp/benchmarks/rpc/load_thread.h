@@ -2,6 +2,8 @@
 // The loop that keeps connections under load.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -27,9 +29,9 @@ class LoadThread {
   /// Throws std::system_error.
   void run(const Schedule& schedule);
 
-  const LoadCounts& counts() const noexcept { return counts_; }
+  [[nodiscard]] const LoadCounts& counts() const noexcept { return counts_; }
   /// Any thread may ask, at any time.
-  std::uint64_t successes() const noexcept { return counts_.latency.count(); }
+  [[nodiscard]] std::uint64_t successes() const noexcept { return counts_.latency.count(); }
 
  private:
   struct Slot {
@@ -41,7 +43,7 @@ class LoadThread {
   };
 
   void step();
-  int wait_at_most_ms() const;
+  [[nodiscard]] int wait_at_most_ms() const;
   void receive(Slot& slot);
   void on_answer(const Answer& answer) noexcept;
   void lose(Slot& slot);
@@ -53,11 +55,12 @@ class LoadThread {
   void update_phase(server::Nanoseconds now);
   void stop_sending();
   void give_up();
-  bool is_measured(server::Nanoseconds start) const noexcept;
+  [[nodiscard]] bool is_measured(server::Nanoseconds start) const noexcept;
 
   const LoadOptions* options_;
   const ConnectionPlan* plan_;
   std::size_t index_;
+  std::vector<epoll_event> events_;
   std::size_t requests_max_;
   Schedule schedule_;
   LoadCounts counts_;

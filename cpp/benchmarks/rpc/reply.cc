@@ -141,7 +141,7 @@ bool score_answers(wire::Bytes message, const Expected& expected) noexcept {
   }
   if (reader.available() != 0 || !result.success) return false;
   const ScoreReply& score = *result.success;
-  std::array<std::byte, kRequestIdBytes> request_id;
+  std::array<std::byte, kRequestIdBytes> request_id{};
   write_request_id(expected.request_id, request_id.data());
   const std::uint64_t value_bytes = score.datatype == wire::DataType::kFp64 ? 8 : 4;
   return score.request_id == wire::as_text(request_id) && score.columns > 0 &&

@@ -50,8 +50,8 @@ class RequestTemplate {
   /// Throws UsageError where the options contradict each other or the call would exceed 1 GiB.
   explicit RequestTemplate(const RequestOptions& options);
 
-  std::span<const std::byte> bytes() const noexcept { return bytes_; }
-  std::size_t size() const noexcept { return bytes_.size(); }
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
 
   /// Writes the ids into `copy`, a copy of bytes(). `request_id` is used if the template has one.
   void patch(std::byte* copy, std::int32_t sequence_id, std::uint64_t request_id) const noexcept;
