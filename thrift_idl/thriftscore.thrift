@@ -399,7 +399,7 @@ struct ModelStatistics {
   /** Calls of the kernels: fewer than requests where requests were joined. */
   5: i64 execution_count = 0,
   /** Where the time went. */
-  6: InferenceStatistics inference_stats,
+  6: optional InferenceStatistics inference_stats,
   /** One entry for each method and outcome that occurred. */
   7: list<MethodStatistics> method_stats = []
 }

@@ -6634,7 +6634,7 @@ type ModelStatistics struct {
   LastInferenceMs int64 `thrift:"last_inference_ms,3" db:"last_inference_ms" json:"last_inference_ms"`
   InferenceCount int64 `thrift:"inference_count,4" db:"inference_count" json:"inference_count"`
   ExecutionCount int64 `thrift:"execution_count,5" db:"execution_count" json:"execution_count"`
-  InferenceStats *InferenceStatistics `thrift:"inference_stats,6" db:"inference_stats" json:"inference_stats"`
+  InferenceStats *InferenceStatistics `thrift:"inference_stats,6" db:"inference_stats" json:"inference_stats,omitempty"`
   MethodStats []*MethodStatistics `thrift:"method_stats,7" db:"method_stats" json:"method_stats"`
 }
 
@@ -6921,13 +6921,15 @@ func (p *ModelStatistics) writeField5(ctx context.Context, oprot thrift.TProtoco
 }
 
 func (p *ModelStatistics) writeField6(ctx context.Context, oprot thrift.TProtocol) (err error) {
-  if err := oprot.WriteFieldBegin(ctx, "inference_stats", thrift.STRUCT, 6); err != nil {
-    return thrift.PrependError(fmt.Sprintf("%T write field begin error 6:inference_stats: ", p), err) }
-  if err := p.InferenceStats.Write(ctx, oprot); err != nil {
-    return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.InferenceStats), err)
+  if p.IsSetInferenceStats() {
+    if err := oprot.WriteFieldBegin(ctx, "inference_stats", thrift.STRUCT, 6); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 6:inference_stats: ", p), err) }
+    if err := p.InferenceStats.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.InferenceStats), err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 6:inference_stats: ", p), err) }
   }
-  if err := oprot.WriteFieldEnd(ctx); err != nil {
-    return thrift.PrependError(fmt.Sprintf("%T write field end error 6:inference_stats: ", p), err) }
   return err
 }
 

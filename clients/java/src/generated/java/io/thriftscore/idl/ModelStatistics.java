@@ -29,7 +29,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
   private long last_inference_ms; // required
   private long inference_count; // required
   private long execution_count; // required
-  private @org.apache.thrift.annotation.Nullable InferenceStatistics inference_stats; // required
+  private @org.apache.thrift.annotation.Nullable InferenceStatistics inference_stats; // optional
   private @org.apache.thrift.annotation.Nullable java.util.List<MethodStatistics> method_stats; // required
 
   /** The set of fields this struct contains, along with convenience methods for finding and manipulating them. */
@@ -138,6 +138,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
   private static final int __INFERENCE_COUNT_ISSET_ID = 1;
   private static final int __EXECUTION_COUNT_ISSET_ID = 2;
   private byte __isset_bitfield = 0;
+  private static final _Fields optionals[] = {_Fields.INFERENCE_STATS};
   public static final java.util.Map<_Fields, org.apache.thrift.meta_data.FieldMetaData> metaDataMap;
   static {
     java.util.Map<_Fields, org.apache.thrift.meta_data.FieldMetaData> tmpMap = new java.util.EnumMap<_Fields, org.apache.thrift.meta_data.FieldMetaData>(_Fields.class);
@@ -151,7 +152,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
         new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.I64)));
     tmpMap.put(_Fields.EXECUTION_COUNT, new org.apache.thrift.meta_data.FieldMetaData("execution_count", org.apache.thrift.TFieldRequirementType.DEFAULT, 
         new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.I64)));
-    tmpMap.put(_Fields.INFERENCE_STATS, new org.apache.thrift.meta_data.FieldMetaData("inference_stats", org.apache.thrift.TFieldRequirementType.DEFAULT, 
+    tmpMap.put(_Fields.INFERENCE_STATS, new org.apache.thrift.meta_data.FieldMetaData("inference_stats", org.apache.thrift.TFieldRequirementType.OPTIONAL, 
         new org.apache.thrift.meta_data.StructMetaData(org.apache.thrift.protocol.TType.STRUCT, InferenceStatistics.class)));
     tmpMap.put(_Fields.METHOD_STATS, new org.apache.thrift.meta_data.FieldMetaData("method_stats", org.apache.thrift.TFieldRequirementType.DEFAULT, 
         new org.apache.thrift.meta_data.ListMetaData(org.apache.thrift.protocol.TType.LIST, 
@@ -181,7 +182,6 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     long last_inference_ms,
     long inference_count,
     long execution_count,
-    InferenceStatistics inference_stats,
     java.util.List<MethodStatistics> method_stats)
   {
     this();
@@ -193,7 +193,6 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     setInference_countIsSet(true);
     this.execution_count = execution_count;
     setExecution_countIsSet(true);
-    this.inference_stats = inference_stats;
     this.method_stats = method_stats;
   }
 
@@ -826,14 +825,16 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     sb.append("execution_count:");
     sb.append(this.execution_count);
     first = false;
-    if (!first) sb.append(", ");
-    sb.append("inference_stats:");
-    if (this.inference_stats == null) {
-      sb.append("null");
-    } else {
-      sb.append(this.inference_stats);
+    if (isSetInference_stats()) {
+      if (!first) sb.append(", ");
+      sb.append("inference_stats:");
+      if (this.inference_stats == null) {
+        sb.append("null");
+      } else {
+        sb.append(this.inference_stats);
+      }
+      first = false;
     }
-    first = false;
     if (!first) sb.append(", ");
     sb.append("method_stats:");
     if (this.method_stats == null) {
@@ -996,9 +997,11 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       oprot.writeI64(struct.execution_count);
       oprot.writeFieldEnd();
       if (struct.inference_stats != null) {
-        oprot.writeFieldBegin(INFERENCE_STATS_FIELD_DESC);
-        struct.inference_stats.write(oprot);
-        oprot.writeFieldEnd();
+        if (struct.isSetInference_stats()) {
+          oprot.writeFieldBegin(INFERENCE_STATS_FIELD_DESC);
+          struct.inference_stats.write(oprot);
+          oprot.writeFieldEnd();
+        }
       }
       if (struct.method_stats != null) {
         oprot.writeFieldBegin(METHOD_STATS_FIELD_DESC);
