@@ -22,7 +22,7 @@ def main(results: Path) -> None:
     print("|---|--:|" + "--:|" * len(PEERS))
     for group, times in sorted(medians.items(), key=lambda item: (item[0][0], item[1]["numpy"])):
         own = times["thriftscore"]
-        ratios = [f"{times[peer] / own:.1f} ×" if peer in times else "" for peer in PEERS]
+        ratios = [f"{times[peer] / own:.1f}x" if peer in times else "" for peer in PEERS]
         print(f"| {group} | {own * 1e6:.2f} µs | " + " | ".join(ratios) + " |")
 
 
