@@ -42,11 +42,9 @@ void Listener::accept() {
 }
 
 void Listener::accepted(const asio::error_code& error, Socket socket) {
+  if (!error) take_(std::move(socket));  // perhaps after close(), but accepted before it
   if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
-  if (!error) {
-    take_(std::move(socket));
-    return accept();
-  }
+  if (!error) return accept();
   rest_.expires_after(kRest);
   rest_.async_wait([this](const asio::error_code& cancelled) {
     if (!cancelled && acceptor_.is_open()) accept();

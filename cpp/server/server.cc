@@ -125,7 +125,8 @@ void Server::close_listeners() {
   std::promise<void> closed;
   asio::post(loops_[0]->context(), [this, &closed] {
     for (const auto& listener : listeners_) listener->close();
-    closed.set_value();
+    // Once more around, behind the connections that had been accepted by then.
+    asio::post(loops_[0]->context(), [&closed] { closed.set_value(); });
   });
   closed.get_future().wait();
 }
