@@ -47,17 +47,19 @@ std::size_t local_size(const std::string& path) {
 }
 
 template <typename Address>
-Client connect_to(int family, const Address& address, std::size_t size = sizeof(Address)) {
-  Client client(checked(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
-  checked(::connect(client.descriptor(), reinterpret_cast<const sockaddr*>(&address),
+void connect_to(int descriptor, const Address& address, std::size_t size = sizeof(Address)) {
+  checked(::connect(descriptor, reinterpret_cast<const sockaddr*>(&address),
                     static_cast<socklen_t>(size)),
           "connect");
-  return client;
+}
+
+int new_socket(int family) {
+  return checked(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
 }
 
 template <typename Address>
 int listen_on(int family, const Address& address, std::size_t size = sizeof(Address)) {
-  const int descriptor = checked(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  const int descriptor = new_socket(family);
   checked(
       ::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), static_cast<socklen_t>(size)),
       "bind");
@@ -79,15 +81,24 @@ std::uint16_t port_of(int descriptor) {
   return ntohs(address.sin_port);
 }
 
+Client::Client() : descriptor_(new_socket(AF_INET)) {}
+
 Client Client::tcp(std::uint16_t port) {
-  Client client = connect_to(AF_INET, loopback(port));
-  const int on = 1;
-  ::setsockopt(client.descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  Client client;
+  client.connect(port);
   return client;
 }
 
 Client Client::unix_domain(const std::string& path) {
-  return connect_to(AF_UNIX, local(path), local_size(path));
+  Client client(new_socket(AF_UNIX));
+  connect_to(client.descriptor_, local(path), local_size(path));
+  return client;
+}
+
+void Client::connect(std::uint16_t port) {
+  connect_to(descriptor_, loopback(port));
+  const int on = 1;
+  ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 Client::Client(Client&& other) noexcept

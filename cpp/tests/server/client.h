@@ -26,8 +26,9 @@ int listen_unix(const std::string& path);
 /// One connection. Every call throws std::runtime_error when it fails or takes too long.
 class Client {
  public:
-  /// Takes over a connected socket.
-  explicit Client(int descriptor) noexcept : descriptor_(descriptor) {}
+  /// A TCP socket that is still to connect.
+  Client();
+  void connect(std::uint16_t port);
   static Client tcp(std::uint16_t port);
   static Client unix_domain(const std::string& path);
   Client(Client&& other) noexcept;
@@ -55,6 +56,7 @@ class Client {
   int descriptor() const noexcept { return descriptor_; }
 
  private:
+  explicit Client(int descriptor) noexcept : descriptor_(descriptor) {}
   bool wait(short events, std::chrono::milliseconds patience) const;
 
   int descriptor_ = -1;

@@ -67,8 +67,7 @@ void RunningServer::publish(const std::string& name, const std::string& version,
                             std::shared_ptr<const Model> model) {
   const auto served = std::make_shared<const server::ServedVersion>(
       server::ServedVersion{name, version, std::move(model)});
-  published_[name][version] = served;
-  published_[name][""] = served;
+  published_[name] = {{version, served}, {"", served}};
   server_.publish(std::make_shared<const server::Snapshot>(published_));
 }
 

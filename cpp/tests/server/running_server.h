@@ -45,7 +45,7 @@ class RunningServer {
   explicit RunningServer(server::ServerOptions options = {.io_threads = 2, .compute_threads = 2});
   ~RunningServer();
 
-  /// Serves `model` as version `version` and as the default version; returns the model.
+  /// Serves `model` as version `version` and as the default version, and no other of `name`.
   void publish(const std::string& name, const std::string& version,
                std::shared_ptr<const Model> model);
 
