@@ -41,6 +41,8 @@ class Client {
   Buffer receive(std::size_t bytes);
   /// What has come and was not received yet.
   std::span<const std::byte> ahead() const noexcept { return ahead_; }
+  /// Memory of this object beside itself.
+  std::size_t ahead_bytes() const noexcept { return ahead_.capacity(); }
   /// Waits for more bytes; all that have come and were not received yet.
   std::span<const std::byte> look_ahead();
   /// One frame with its length.
