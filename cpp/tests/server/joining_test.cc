@@ -130,6 +130,24 @@ TEST_F(Joining, KeepsTheOrderAmongOtherCalls) {
   }
 }
 
+/// The deadline passes while the loop is busy with what came before in the same read.
+TEST_F(Joining, RefusesRowsThatAreTooLateInTheirPlace) {
+  RunningServer server({.io_threads = 1, .inline_work_ns_max = 1'000'000'000});
+  server.publish("heavy", "1", heavy_model());
+  server.publish("wide", "1", wide_);
+  const auto row = row_of(1, kColumns);
+  const RowsRequest slow{.model = "heavy", .rows = tensor(std::vector<float>(100, 1))};
+  const RowsRequest late{.model = "wide", .rows = tensor(row), .deadline_ms = 1};
+  Client client = server.connect();
+  client.send(joined({rows_call({}, "score", slow, 0), call("wide", row, 1),
+                      rows_call({}, "score", late, 2), call("wide", row, 3)}));
+  for (int id = 0; id < 4; ++id) {
+    const Reply reply = receive_reply(client);
+    EXPECT_EQ(reply.sequence_id, id);
+    EXPECT_EQ(reply.has_result(), id != 2);
+  }
+}
+
 /// Rows so large that a few of them exceed what the loop may do at once are not joined.
 TEST_F(Joining, LeavesLargeRowsToTheComputePool) {
   server_.publish("heavy", "1", heavy_model());

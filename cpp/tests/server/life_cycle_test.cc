@@ -55,6 +55,24 @@ TEST(Draining, AnswersABurstThatWasSentBeforeItAndClosesQuietConnections) {
   }
 }
 
+/// Messages that fill a read exactly leave a connection quiet with more to read.
+TEST(Draining, ReadsUntilNothingIsLeft) {
+  constexpr std::size_t kBytes = 256;
+  constexpr std::size_t kCalls = 4096;
+  const std::size_t other = text_call({}, "ping", "").size();
+  const auto call = text_call({}, "ping", std::string(kBytes - other, 'x'));
+  ASSERT_EQ(call.size(), kBytes);
+  const Buffer burst = joined(std::vector<Buffer>(kCalls, call));
+  for (int round = 0; round < 40; ++round) {
+    RunningServer server(one_loop());
+    const PythonThread python(*server, answer_with_echo);
+    Client client = server.connect();
+    client.send(burst);
+    server->begin_drain();
+    EXPECT_EQ(parse_replies({}, client.receive_all()).size(), kCalls);
+  }
+}
+
 TEST(Draining, AnswersClientsThatHaveConnectedButWereNotAcceptedYet) {
   for (int round = 0; round < 20; ++round) {
     RunningServer server(one_loop());

@@ -172,7 +172,7 @@ TEST_F(Streams, AnUnfinishedMessageBehindJoinedRowsIsNotTakenForThem) {
   std::vector<Call> calls;
   add_joinable(unframed, 0, calls);
   calls.pop_back();
-  const auto last = rows_call(unframed, "score", {.rows = single_rows(kColumns, 2)}, 77);
+  const auto last = text_call(unframed, "server_live", std::string(300, 'x'), 77);
   Buffer stream = stream_of(calls, &Call::bytes);
   const std::size_t first = stream.size() + last.size() / 2;
   stream.insert(stream.end(), last.begin(), last.end());
