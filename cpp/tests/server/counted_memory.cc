@@ -7,15 +7,6 @@
 #include <cerrno>
 #include <cstddef>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define THRIFTSCORE_SANITIZED
-extern "C" {
-int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void*, std::size_t),
-                                              void (*on_free)(const volatile void*));
-std::size_t __sanitizer_get_current_allocated_bytes();
-}
-#endif
-
 namespace thriftscore::testing {
 namespace {
 
@@ -31,23 +22,9 @@ void count_one() noexcept {
 std::size_t allocations() noexcept { return count.load(); }
 void leave_out_this_thread() noexcept { left_out = true; }
 
-#ifdef THRIFTSCORE_SANITIZED
-
-// The sanitizers own malloc; they tell of each call.
-[[maybe_unused]] const int installed = __sanitizer_install_malloc_and_free_hooks(
-    [](const volatile void*, std::size_t) { count_one(); }, [](const volatile void*) {});
-
-std::size_t allocated_bytes() noexcept { return __sanitizer_get_current_allocated_bytes(); }
-
-#else
-
 std::size_t allocated_bytes() noexcept { return ::mallinfo2().uordblks + ::mallinfo2().hblkhd; }
 
-#endif
-
 }  // namespace thriftscore::testing
-
-#ifndef THRIFTSCORE_SANITIZED
 
 // Takes the place of the C library's functions in this program; its free() fits all of them.
 extern "C" {
@@ -89,5 +66,3 @@ int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
 }
 
 }  // extern "C"
-
-#endif
