@@ -93,7 +93,7 @@ test-cpp: build/release/build.ninja $(STAMPS)/package ## Run the C++ tests, the 
 	cmake --build --preset release -j $(JOBS)
 	ctest --preset release -j $(JOBS)
 	for target in $$($(BIN)/python -c 'from thriftscore import _native; print(*_native.simd_targets())'); do \
-	  echo "Engine on $$target:"; THRIFTSCORE_SIMD=$$target ctest --preset release -j $(JOBS) -R '^model_test' -Q; done
+	  echo "Engine on $$target:"; THRIFTSCORE_SIMD=$$target ctest --preset release -j $(JOBS) -R '^model_' -Q; done
 
 test-sanitizers: build/asan-ubsan/build.ninja build/tsan/build.ninja ## Run the C++ tests under ASan+UBSan and TSan
 	cmake --build --preset asan-ubsan -j $(JOBS)
