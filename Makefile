@@ -86,7 +86,7 @@ build/%/build.ninja: CMakeLists.txt CMakePresets.json | $(STAMPS)/develop $(STAM
 .PHONY: test-cpp test-sanitizers test-fuzz test-python test-java test-go
 
 FUZZ_SECONDS = 30
-TSAN_TESTS := kernels_test model_threads_test wire_test
+TSAN_TESTS := kernels_test model_threads_test wire_test server_test server_short_transfer_test
 FUZZERS := message stream header skip
 
 test-cpp: build/release/build.ninja $(STAMPS)/package ## Run the C++ tests, the engine's on every SIMD target
@@ -129,10 +129,11 @@ check-python: $(STAMPS)/package
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_codebase.py
 
-check-cpp: build/release/build.ninja
+check-cpp: build/release/build.ninja $(STAMPS)/package
 	git ls-files 'cpp/*.cc' 'cpp/*.h' | xargs $(BIN)/clang-format --dry-run -Werror
 	cmake --build --preset release -j $(JOBS)
-	git ls-files 'cpp/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
+	git ls-files 'cpp/*.cc' | grep -v '^cpp/python/' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
+	git ls-files 'cpp/python/*.cc' | xargs -P $(JOBS) -n 2 clang-tidy-14 -p build/wheel --quiet
 
 check-java: $(STAMPS)/build
 	mvn -q -B -f clients/java compile

@@ -12,10 +12,10 @@ namespace thriftscore::kernels {
 // Rows of `columns` features to rows of `outputs` weighted sums.
 template <typename T>
 struct WeightedSum {
-  const T* weights;  // [outputs, columns], row-major
-  const T* bias;     // [outputs]
-  std::size_t columns;
-  std::size_t outputs;
+  const T* weights = nullptr;  // [outputs, columns], row-major
+  const T* bias = nullptr;     // [outputs]
+  std::size_t columns = 0;
+  std::size_t outputs = 0;
   // What Kernels::pack made of the weights, aligned to 64 bytes, and which pack it was. Without it,
   // or if another target's made it, a call packs for itself where its target needs that.
   const T* packed = nullptr;

@@ -11,7 +11,7 @@ namespace thriftscore::server {
 /** What became of a read or a write. */
 struct Transfer {
   enum class State { kMoved, kWouldBlock, kClosed };
-  State state;
+  State state = State::kWouldBlock;
   std::size_t bytes = 0;
 };
 

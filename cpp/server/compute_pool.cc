@@ -57,7 +57,7 @@ std::shared_ptr<Job> ComputePool::join_next_job() {
   ready_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
   if (jobs_.empty()) return nullptr;
   auto job = jobs_.front();
-  job->workers.fetch_add(1);
+  job->workers_.fetch_add(1);
   return job;
 }
 
@@ -66,17 +66,17 @@ void ComputePool::leave(const std::shared_ptr<Job>& job) {
   {
     const std::scoped_lock lock(mutex_);
     std::erase(jobs_, job);  // no block is left, so no thread may join any more
-    last = job->workers.fetch_sub(1) == 1;
+    last = job->workers_.fetch_sub(1) == 1;
   }
   if (!last) return;
   job->run_block = nullptr;
   // They may own what owns the job, so none of them may stay behind.
-  std::exchange(job->done, nullptr)(job->end.load());
+  std::exchange(job->done, nullptr)(job->end_.load());
 }
 
 void ComputePool::run_blocks(Job& job) {
   while (true) {
-    const std::size_t first = job.next_row.fetch_add(job.block_rows);
+    const std::size_t first = job.next_row_.fetch_add(job.block_rows);
     if (first >= job.rows) return;
     JobEnd stop = JobEnd::kDone;
     if (job.cancelled.load()) {
@@ -86,8 +86,8 @@ void ComputePool::run_blocks(Job& job) {
     } else if (job.run_block(first, std::min(job.block_rows, job.rows - first))) {
       continue;
     }
-    job.next_row.store(job.rows);
-    if (stop != JobEnd::kDone) job.end.store(stop);
+    job.next_row_.store(job.rows);
+    if (stop != JobEnd::kDone) job.end_.store(stop);
     return;
   }
 }

@@ -34,9 +34,9 @@ struct Job {
 
  private:
   friend class ComputePool;
-  std::atomic<std::size_t> next_row{0};
-  std::atomic<std::size_t> workers{0};
-  std::atomic<JobEnd> end{JobEnd::kDone};
+  std::atomic<std::size_t> next_row_{0};
+  std::atomic<std::size_t> workers_{0};
+  std::atomic<JobEnd> end_{JobEnd::kDone};
 };
 
 /** A fixed number of threads, of lower priority than the loops, over a bounded queue of jobs. */

@@ -155,6 +155,7 @@ std::size_t Connection::handle_messages(std::span<const std::byte> bytes) {
   if (!may_handle()) return 0;
   auto& responder = loop_.responder();
   const Nanoseconds began_ns = now_ns();
+  responder.begin(began_ns);
   std::size_t used = 0;
   std::size_t handled = 0;
   bool full = true;  // stopped for the replies to leave, not for want of a message

@@ -7,6 +7,8 @@
 #include <exception>
 #include <utility>
 
+#include "server/plain_stream.h"
+
 namespace thriftscore::server {
 namespace {
 
@@ -14,6 +16,8 @@ constexpr std::size_t kReadBufferBytes = std::size_t{256} << 10;
 /** Timeouts are looked at this often, so they are late by at most this. */
 constexpr std::chrono::milliseconds kCheckInterval{250};
 constexpr std::chrono::milliseconds kDrainCheckInterval{10};
+/** Without sleep: Asio's own events, which are rare, have their turn after so many looks. */
+constexpr int kLooksAwake = 64;
 
 }  // namespace
 
@@ -22,7 +26,7 @@ EventLoop::EventLoop(Shared& shared)
 
 void EventLoop::start() {
   asio::post(*context_, [this] { check_connections(); });
-  if (shared_.options.busy_poll) asio::post(*context_, [this] { stay_awake(); });
+  asio::post(*context_, [this] { shared_.options.busy_poll ? stay_awake() : readiness_.start(); });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -40,9 +44,11 @@ void EventLoop::run() {
   context_->poll();  // the handlers of what was closed
 }
 
-/** While a handler is ready the loop looks for events without sleeping. */
+/** While a handler is ready the loop does not sleep. */
 void EventLoop::stay_awake() {
-  if (!stopping_) asio::post(*context_, [this] { stay_awake(); });
+  if (stopping_) return;
+  for (int looks = 0; looks < kLooksAwake; ++looks) readiness_.handle_ready();
+  asio::post(*context_, [this] { stay_awake(); });
 }
 
 void EventLoop::stop() {
@@ -54,10 +60,10 @@ void EventLoop::stop() {
   thread_.join();
 }
 
-void EventLoop::adopt(PlainStream::Socket socket) {
-  asio::post(*context_, [this, socket = std::move(socket)]() mutable {
-    auto connection =
-        std::make_shared<Connection>(*this, std::make_unique<PlainStream>(std::move(socket)));
+void EventLoop::adopt(int descriptor) {
+  auto stream = std::make_unique<PlainStream>(readiness_, descriptor);
+  asio::post(*context_, [this, stream = std::move(stream)]() mutable {
+    auto connection = std::make_shared<Connection>(*this, std::move(stream));
     connections_.insert(connection);
     counters_.connections.add(1);
     counters_.connections_accepted.add(1);
@@ -107,6 +113,7 @@ void EventLoop::check_connections() {
 
 void EventLoop::close_all() {
   check_timer_.cancel();
+  readiness_.stop();
   const auto all = std::exchange(connections_, {});
   for (const auto& connection : all) connection->close(CloseReason::kDraining);
   counters_.connections.subtract(all.size());

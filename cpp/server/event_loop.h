@@ -13,7 +13,7 @@
 
 #include "server/connection.h"
 #include "server/counters.h"
-#include "server/plain_stream.h"
+#include "server/readiness.h"
 #include "server/responder.h"
 #include "server/shared.h"
 
@@ -37,7 +37,7 @@ class EventLoop {
   // For any thread.
 
   /** Takes over a connected socket. */
-  void adopt(PlainStream::Socket socket);
+  void adopt(int descriptor);
   /** Answers what was sent until now and closes each connection once it is quiet. */
   void begin_drain();
   /** Makes the loop take the newest snapshot. */
@@ -67,6 +67,7 @@ class EventLoop {
   Shared& shared_;
   std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>(1);
   asio::steady_timer check_timer_{*context_};
+  Readiness readiness_{*context_};
   Responder responder_;
   LoopCounters counters_;
   std::vector<std::byte> read_buffer_;

@@ -77,7 +77,7 @@ bool HotCall::fits(const ServerOptions& options) const noexcept {
   const std::size_t item_bytes = listed ? sizeof(double) : element_bytes(result_datatype());
   const std::size_t beside = kReplyBytesBesideRows + echoed_id().size();
   return beside <= options.frame_bytes_max &&
-         work_.rows <= (options.frame_bytes_max - beside) / (result_columns() * item_bytes);
+         work_.rows * result_columns() * item_bytes <= options.frame_bytes_max - beside;
 }
 
 std::string_view HotCall::echoed_id() const noexcept {

@@ -8,8 +8,6 @@
 #include <asio/steady_timer.hpp>
 #include <functional>
 
-#include "server/plain_stream.h"
-
 namespace thriftscore::server {
 
 /**
@@ -18,7 +16,7 @@ namespace thriftscore::server {
  */
 class Listener {
  public:
-  using Socket = PlainStream::Socket;
+  using Socket = asio::generic::stream_protocol::socket;
   /** Takes a connected socket; it may close it. */
   using Take = std::function<void(Socket)>;
 

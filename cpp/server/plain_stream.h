@@ -2,18 +2,20 @@
 // A ByteStream over a TCP or Unix-domain socket.
 #pragma once
 
-#include <asio/generic/stream_protocol.hpp>
-
 #include "server/byte_stream.h"
+#include "server/readiness.h"
 
 namespace thriftscore::server {
 
-class PlainStream final : public ByteStream {
+class PlainStream final : public ByteStream, private Readiness::Watched {
  public:
-  using Socket = asio::generic::stream_protocol::socket;
-
-  /** Takes a connected socket; makes it non-blocking, without Nagle's delay, with keep-alive. */
-  explicit PlainStream(Socket socket);
+  /**
+   * Takes over a connected socket; makes it non-blocking, without Nagle's delay, with keep-alive.
+   */
+  PlainStream(Readiness& readiness, int descriptor) noexcept;
+  PlainStream(const PlainStream&) = delete;
+  PlainStream& operator=(const PlainStream&) = delete;
+  ~PlainStream() override { PlainStream::close(); }
 
   Transfer read(std::span<std::byte> into) noexcept override;
   Transfer write(std::span<const std::byte> from) noexcept override;
@@ -22,7 +24,15 @@ class PlainStream final : public ByteStream {
   void close() noexcept override;
 
  private:
-  Socket socket_;
+  void on_ready(Interest ready) override;
+  void watch();
+
+  Readiness& readiness_;
+  int descriptor_;  // -1 once closed
+  Interest wanted_;
+  Interest watched_;
+  bool handling_ = false;               // what is wanted may change until that is over
+  std::shared_ptr<StreamOwner> owner_;  // while it waits
 };
 
 }  // namespace thriftscore::server

@@ -36,7 +36,7 @@ Response Responder::respond(const wire::Message& message, Nanoseconds received_n
     if (!joined_.empty()) return {Disposition::kFlushFirst, nullptr};
     view_.refresh();
   }
-  Incoming incoming{message, {}, {}, received_ns, now_ns(), connection};
+  Incoming incoming{message, {}, {}, received_ns, began_ns_, connection};
   auto& call = incoming.call;
   const wire::Status status =
       wire::read_call(message.protocol, message.payload, shared_.limits, call);
@@ -79,7 +79,7 @@ Response Responder::answer_here(const Incoming& incoming, LoopVersion& version) 
   const RowOutcome outcome = call_.run(0, call_.work().rows, scratch_);
   if (outcome.state != RowOutcome::State::kDone) return defer(incoming);
   replies_.commit(size);
-  const Nanoseconds computed_ns = now_ns();
+  const Nanoseconds computed_ns = began_ns_ = now_ns();  // of the next message
   auto& statistics = view_.successes(version, call_.method());
   statistics.record({.decode = decoded_ns - incoming.began_ns,
                      .queue = incoming.began_ns - incoming.received_ns,
@@ -111,14 +111,15 @@ Response Responder::join(const Incoming& incoming, LoopVersion& version) {
   const auto& work = call_.work();
   const auto* const row = work.input;
   const std::size_t row_bytes = work.model->columns() * element_bytes(work.datatype);
+  const Nanoseconds decode_ns = now_ns() - incoming.began_ns;
+  began_ns_ += decode_ns;  // of the next message
   joined_version_ = &version;
   joined_datatype_ = work.datatype;
   joined_features_.insert(joined_features_.end(), row, row + row_bytes);
-  joined_.push_back(
-      {incoming.to,
-       call_.context() ? call_.context()->request_id : std::nullopt,
-       {.decode = now_ns() - incoming.began_ns, .queue = incoming.began_ns - incoming.received_ns},
-       incoming.received_ns});
+  joined_.push_back({incoming.to,
+                     call_.context() ? call_.context()->request_id : std::nullopt,
+                     {.decode = decode_ns, .queue = incoming.began_ns - incoming.received_ns},
+                     incoming.received_ns});
   return {Disposition::kJoined, nullptr};
 }
 
@@ -159,7 +160,7 @@ void Responder::answer_joined(const JoinedRow& row, std::span<const std::byte> s
   response.request_id = row.request_id;
   write_result(row.to, response);
   std::memcpy(response.scores.data, scores.data(), scores.size());
-  const Nanoseconds ended_ns = now_ns();
+  const Nanoseconds ended_ns = began_ns_ = now_ns();
   CallTimes times = row.times;
   times.encode = ended_ns - began_ns;
   times.total = ended_ns - row.received_ns;

@@ -47,6 +47,9 @@ class Responder {
  public:
   explicit Responder(Shared& shared) : shared_(shared), view_(shared.catalog) {}
 
+  /** Says when the messages that follow begin to be handled, each when the one before it is done.
+   */
+  void begin(Nanoseconds now) noexcept { began_ns_ = now; }
   Response respond(const wire::Message& message, Nanoseconds received_ns, Connection& connection);
   /** Answers bytes in which no message can be found, if there is anything to answer. */
   void reject(const wire::Reject& reject);
@@ -77,8 +80,8 @@ class Responder {
     const wire::Message& message;
     wire::Call call;
     wire::ReplyTo to;
-    Nanoseconds received_ns;
-    Nanoseconds began_ns;
+    Nanoseconds received_ns = 0;
+    Nanoseconds began_ns = 0;
     Connection& connection;
   };
   /** One row that waits for flush(). */
@@ -86,7 +89,7 @@ class Responder {
     wire::ReplyTo to;
     std::optional<std::string_view> request_id;
     CallTimes times;
-    Nanoseconds received_ns;
+    Nanoseconds received_ns = 0;
   };
 
   Response respond_hot(Method method, const Incoming& incoming);
@@ -117,6 +120,7 @@ class Responder {
   std::vector<JoinedRow> joined_;
   std::vector<std::byte> joined_features_;
   std::vector<std::byte> joined_scores_;
+  Nanoseconds began_ns_ = 0;     // when the message that comes next began to be handled
   std::size_t not_to_join_ = 0;  // requests that flush() has handed back
 };
 

@@ -52,6 +52,7 @@ wire::Limits wire_limits(const ServerOptions& options) {
 Server::Server(ServerOptions options)
     : shared_(options, wire_limits(options), or_cores(options.compute_threads)),
       connections_max_(connections_allowed(options.connections_max)) {
+  static_cast<void>(now_ns());  // the clock is measured here rather than in the first request
   for (std::size_t index = 0; index < or_cores(options.io_threads); ++index) {
     loops_.push_back(std::make_unique<EventLoop>(shared_));
   }
@@ -90,19 +91,11 @@ void Server::take(Listener::Socket socket) {
   }
   auto& loop = *loops_[next_loop_];
   next_loop_ = (next_loop_ + 1) % loops_.size();
-  // The socket has to live on the context of its loop.
   asio::error_code error;
-  const auto protocol = socket.local_endpoint(error).protocol();
-  const auto descriptor = socket.release(error);
+  const int descriptor = socket.release(error);
   if (error) return;
-  Listener::Socket moved(loop.context());
-  moved.assign(protocol, descriptor, error);
-  if (error) {
-    ::close(descriptor);
-    return;
-  }
   handed_over_.fetch_add(1);
-  loop.adopt(std::move(moved));
+  loop.adopt(descriptor);
 }
 
 std::uint64_t Server::open_connections() const noexcept {

@@ -84,14 +84,14 @@ class LoadConnection {
   /// Ends every request that is under way.
   template <typename OnAnswer>
   void fail_outstanding(Failure failure, const OnAnswer& on_answer) {
-    const server::Nanoseconds now = server::now_ns();
+    const server::Nanoseconds now = server::steady_now_ns();
     while (answered_ != begun_) on_answer(end_oldest({failure, false, 0, now, 0}));
   }
 
  private:
   template <typename OnAnswer>
   void take_messages(wire::Bytes bytes, const OnAnswer& on_answer) {
-    const server::Nanoseconds now = server::now_ns();
+    const server::Nanoseconds now = server::steady_now_ns();
     while (!bytes.empty()) {
       const wire::Outcome outcome = framer_.next_message(bytes);
       if (const auto* need = std::get_if<wire::NeedMore>(&outcome)) {
@@ -112,7 +112,7 @@ class LoadConnection {
   void refuse_stream(bool is_message, const OnAnswer& on_answer) {
     closed_ = true;
     if (is_message) ++unexpected_replies_;
-    const server::Nanoseconds now = server::now_ns();
+    const server::Nanoseconds now = server::steady_now_ns();
     if (answered_ != begun_) on_answer(end_oldest({Failure::kMalformedReply, false, 0, now, 0}));
   }
 

@@ -113,7 +113,8 @@ void show_progress(const LoadThreads& threads, const std::atomic<std::size_t>& r
   while (running.load() != 0) {
     std::uint64_t successes = 0;
     for (const auto& thread : threads) successes += thread->successes();
-    const double measured_s = static_cast<double>(server::now_ns() - schedule.measured_from) / 1e9;
+    const double measured_s =
+        static_cast<double>(server::steady_now_ns() - schedule.measured_from) / 1e9;
     std::cerr << "{\"measured_s\": " << std::max(measured_s, 0.0) << ", \"requests\": " << successes
               << "}\n";
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
@@ -158,7 +159,7 @@ int run_load(const LoadOptions& options, const ConnectionPlan& plan, const Outpu
   }
   raise_descriptor_limit();
   for (const auto& thread : threads) thread->connect(endpoint);
-  const Schedule schedule = Schedule::starting_at(server::now_ns(), options);
+  const Schedule schedule = Schedule::starting_at(server::steady_now_ns(), options);
   run_all(threads, schedule, output.progress);
   LoadCounts counts;
   for (const auto& thread : threads) counts.merge(thread->counts());

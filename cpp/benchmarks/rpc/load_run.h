@@ -57,7 +57,7 @@ struct LoadCounts {
   [[nodiscard]] std::uint64_t failed() const noexcept;
 };
 
-/// When what is done, on the clock of server::now_ns().
+/// When what is done, on the clock of server::steady_now_ns().
 struct Schedule {
   server::Nanoseconds start = 0;
   server::Nanoseconds measured_from = 0;

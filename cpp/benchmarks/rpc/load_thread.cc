@@ -83,11 +83,11 @@ void LoadThread::run(const Schedule& schedule) {
   // Arrivals are due to the microsecond, not to the usual 50.
   ::prctl(PR_SET_TIMERSLACK, 1UL);  // NOLINT(cppcoreguidelines-pro-type-vararg): no other call
   schedule_ = schedule;
-  last_activity_ = server::now_ns();
+  last_activity_ = server::steady_now_ns();
   update_phase(last_activity_);
   for (const auto& slot : slots_) offer(*slot);
   while (!is_over_) step();
-  counts_.ended = std::min(server::now_ns(), schedule_.measured_to);
+  counts_.ended = std::min(server::steady_now_ns(), schedule_.measured_to);
   counts_.cpu_s = cpu_before_s_ < 0 ? 0 : thread_cpu_s() - cpu_before_s_;
 }
 
@@ -100,7 +100,7 @@ void LoadThread::step() {
     if ((event.events & EPOLLOUT) != 0) mark_changed(slot);
     if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0) receive(slot);
   }
-  const Nanoseconds now = server::now_ns();
+  const Nanoseconds now = server::steady_now_ns();
   update_phase(now);
   if (arrivals_ && is_sending_) send_due(now);
 }
@@ -109,7 +109,7 @@ int LoadThread::wait_at_most_ms() const {
   if (options_->poll) return 0;
   const bool waits_for_arrival = arrivals_ && is_sending_ && !ready_.empty();
   if (!waits_for_arrival) return kWakeUpAfterMs;
-  const Nanoseconds due = schedule_.start + arrivals_->next() - server::now_ns();
+  const Nanoseconds due = schedule_.start + arrivals_->next() - server::steady_now_ns();
   sleep_until_ready(epoll_.get(), std::min(due, server::milliseconds(kWakeUpAfterMs)));
   return 0;
 }

@@ -46,7 +46,7 @@ void score_call(benchmark::State& state) {
   const auto stream = framed_score<Writer>(static_cast<std::uint16_t>(state.range(0)));
   const Limits limits;
   Framer framer(limits);
-  std::array<std::byte, 512> target;
+  std::array<std::byte, 512> target{};
   for (auto _ : state) {
     const Outcome outcome = framer.next_message(stream);
     const auto& message = *std::get_if<Message>(&outcome);
@@ -83,7 +83,9 @@ void skip_unknown(benchmark::State& state, Protocol protocol, std::vector<std::b
   const Limits limits;
   const Call call{protocol, 1, 0, {}, "ping", arguments};
   if (check_arguments(call, limits) != Status::kOk) return state.SkipWithError("refused");
-  for (auto _ : state) benchmark::DoNotOptimize(check_arguments(call, limits));
+  for ([[maybe_unused]] auto _ : state) {
+    benchmark::DoNotOptimize(check_arguments(call, limits));
+  }
   state.SetBytesProcessed(static_cast<std::int64_t>(arguments.size()) * state.iterations());
 }
 
