@@ -14,8 +14,6 @@
 namespace thriftscore::python {
 namespace {
 
-using kernels::Kernels;
-
 ArrayView view_vector(py::handle object, const char* name, Type type, std::size_t columns) {
   const ArrayView view = view_array(object, name);
   if (view.dimensions != 1) throw py::value_error(std::string(name) + ": expected 1 dimension");

@@ -126,6 +126,7 @@ void publish(
     const std::vector<std::tuple<std::string, std::string, std::int64_t, std::shared_ptr<Model>>>&
         targets) {
   std::vector<Target> parsed;
+  parsed.reserve(targets.size());
   for (const auto& [model, name, version, native] : targets) {
     parsed.push_back({model, name, version, native});
   }

@@ -33,7 +33,7 @@ class Connection : public testing::Test {
   }
 
   std::size_t receive_at_peer() {
-    std::array<std::byte, 4096> received;
+    std::array<std::byte, 4096> received{};
     const ssize_t size = ::read(peer_.get(), received.data(), received.size());
     return size < 0 ? 0 : static_cast<std::size_t>(size);
   }

@@ -171,7 +171,7 @@ Buffer Client::receive_frame() {
 
 Buffer Client::receive_all() {
   Buffer received = std::exchange(ahead_, {});
-  std::array<std::byte, 65536> chunk;
+  std::array<std::byte, 65536> chunk{};
   for (;;) {
     if (!wait(POLLIN, kPatience)) throw std::runtime_error("the server keeps the connection");
     const ssize_t more = ::read(descriptor_, chunk.data(), chunk.size());
@@ -182,7 +182,7 @@ Buffer Client::receive_all() {
 
 bool Client::ended(std::chrono::milliseconds patience) {
   if (!wait(POLLIN, patience)) return false;
-  std::byte byte;
+  std::byte byte{};
   return ::read(descriptor_, &byte, 1) <= 0;
 }
 

@@ -27,7 +27,7 @@ class Methods : public ::testing::TestWithParam<Format> {
     client.send(call);
     client.finish_sending();
     const Buffer stream = client.receive_all();
-    const Reply reply = parse_reply(GetParam(), stream);
+    Reply reply = parse_reply(GetParam(), stream);
     EXPECT_EQ(reply.bytes, stream.size());
     EXPECT_EQ(reply.sequence_id, 7);
     EXPECT_EQ(reply.type, 2);

@@ -9,7 +9,6 @@
 namespace thriftscore::testing {
 namespace {
 
-using server::CloseReason;
 using wire::DataType;
 
 Buffer single_rows(std::size_t count) {

@@ -42,7 +42,7 @@ class Refusals : public ::testing::Test {
   Reply reply_to(const Buffer& bytes) {
     Client client = server_.connect();
     client.send(bytes);
-    const Reply reply = receive_reply(client);
+    Reply reply = receive_reply(client);
     client.send(text_call({}, "ping", {}, 99));
     EXPECT_EQ(receive_reply(client).sequence_id, 99);
     return reply;
