@@ -14,6 +14,7 @@ import pytest
 from server_process import THRIFTSCORE, wait_until
 from thrift_wire import StockClient, decode, encode, frame, score_request
 
+import thriftscore
 from thriftscore._generated.ttypes import ScoringError, SparseScoreRequest
 from thriftscore.config import load_config
 from thriftscore.errors import ConfigurationError, Unavailable
@@ -243,6 +244,17 @@ def test_embedded_server_leaves_nothing_behind(embedded):
             assert calls.ping() is True
             assert calls.score(score_request([[100, 3, 20]])).rows == 1
     assert used() == before
+
+
+def test_package_serves_a_repository_from_the_process(models_repository, io_mode):
+    settings = {"io": io_mode, "port": 0, "admin_port": 0}
+    with (
+        thriftscore.serve(models_repository, **settings) as server,
+        StockClient(("127.0.0.1", server.port)) as calls,
+    ):
+        assert calls.score(score_request([[100, 3, 20]])).rows == 1
+    with pytest.raises(ConfigurationError, match="port"):
+        thriftscore.serve(models_repository, port=-1)
 
 
 def test_two_embedded_servers_do_not_share_anything(embedded):
