@@ -29,7 +29,9 @@ __all__ = [
 ]
 
 
-def serve(repository: str | Path = "repository", **settings: object) -> AbstractContextManager[Server]:
+def serve(
+    repository: str | Path = "repository", **settings: object
+) -> AbstractContextManager[Server]:
     """Serves the models of a repository from this process, until the block ends.
 
     `settings` are those of `thriftscore serve --print-config`, with the same names, defaults and
