@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference: the formulas as written, in the next wider type.
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
+#include "kernels/code_rules.h"
 #include "kernels/targets.h"
 #include "kernels/unaligned.h"
 
@@ -111,6 +114,52 @@ void softmax(T* y, std::size_t rows, std::size_t columns) noexcept {
   for (std::size_t r = 0; r < rows; ++r) softmax_row(y + r * columns, columns);
 }
 
+struct PlainSearch {
+  template <typename T>
+  std::size_t operator()(const ThresholdTree<T>& tree, T value) const noexcept {
+    std::size_t below = 0;
+    for (std::size_t level = 0; level < tree.depth; ++level) {
+      const T* keys = tree.levels[level] + below * kSearchWidth;
+      below *= kSearchWidth;
+      for (std::size_t i = 0; i < kSearchWidth; ++i) below += keys[i] < value ? 1 : 0;
+    }
+    return below;
+  }
+};
+
+template <typename T, typename Code>
+void encode(const CodeColumns<T>& columns, const FeatureRows<T>& features,
+            const CodeMatrix<Code>& codes) noexcept {
+  encode_columns(PlainSearch(), columns, features, codes);
+}
+
+std::uint8_t exit_leaf(const MaskedTrees& trees, std::size_t tree, const std::int8_t* codes,
+                       std::size_t stride) noexcept {
+  const std::uint32_t* const ends = trees.mask_ends + trees.tree_bytes[tree];
+  const std::size_t bytes = trees.tree_bytes[tree + 1] - trees.tree_bytes[tree];
+  const LeafMask* mask = trees.masks + ends[-1];
+  for (std::size_t byte = 0; byte < bytes; ++byte) {
+    std::uint8_t struck = 0;
+    for (; mask != trees.masks + ends[byte]; ++mask) {
+      const auto threshold = static_cast<std::int8_t>(mask->threshold & 0xFF);
+      if (codes[mask->column * stride] > threshold) {
+        struck = static_cast<std::uint8_t>(struck | (mask->bits & 0xFF));
+      }
+    }
+    if (struck != 0xFF) return static_cast<std::uint8_t>(8 * byte + std::countr_one(struck));
+  }
+  return 0xFF;
+}
+
+void exit_leaves(const MaskedTrees& trees, const std::int8_t* codes, std::size_t rows,
+                 std::uint8_t* leaves) noexcept {
+  for (std::size_t tree = 0; tree < trees.trees; ++tree) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      leaves[tree * rows + row] = exit_leaf(trees, tree, codes + row, rows);
+    }
+  }
+}
+
 template <typename T>
 constexpr Kernels<T> kScalarKernels = {
     .weighted_sum = weighted_sum<T>,
@@ -122,6 +171,10 @@ constexpr Kernels<T> kScalarKernels = {
     .sigmoid = sigmoid<T>,
     .exponential = exponential<T>,
     .softmax = softmax<T>,
+    .encode8 = encode<T, std::int8_t>,
+    .encode16 = encode<T, std::uint16_t>,
+    .encode32 = encode<T, std::uint32_t>,
+    .exit_leaves = exit_leaves,
 };
 
 }  // namespace
