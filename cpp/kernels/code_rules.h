@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a value's code is, whatever way its thresholds are searched.
+// What is the same on every target about the codes of values.
 #pragma once
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 
 #include "kernels/forest.h"
 #include "kernels/unaligned.h"
@@ -29,36 +30,18 @@ inline bool is_member(const CodeColumn<T>& column, T value) noexcept {
          (column.category_bits[category / 32] >> (category % 32) & 1U) != 0;
 }
 
-template <class Search, typename T, typename Code>
-inline void encode_column(Search search, const CodeColumn<T>& column,
-                          const FeatureRows<T>& features, Code* codes,
-                          std::size_t code_stride) noexcept {
-  const std::uint32_t missing = column.missing_left ? 0 : kHighestCode<Code>;
-  for (std::size_t row = 0; row < features.rows; ++row) {
-    T value = load_value(features.x, row * features.stride + column.feature);
-    const bool is_nan = value != value;
-    if (is_nan && column.nan_is_zero) value = T{0};
-    std::uint32_t code = 0;
-    if ((is_nan && column.nan_is_missing) ||
-        (column.zero_is_missing && std::abs(double{value}) <= kZeroMagnitude)) {
-      code = missing;
-    } else if (column.category_bits != nullptr) {
-      code = is_member(column, value) ? 1 : 2;
-    } else {
-      code = 1 + static_cast<std::uint32_t>(search(column.thresholds, value));
-    }
-    codes[row * code_stride] = static_cast<Code>(code - kCodeBias<Code>);
+// The code of a value that its column does not compare with thresholds, bias not included; nothing
+// for one that it does, of which NaN may have been made 0.
+template <typename Code, typename T>
+inline std::optional<std::uint32_t> code_by_rule(const CodeColumn<T>& column, T& value) noexcept {
+  const bool is_nan = value != value;
+  if (is_nan && column.nan_is_zero) value = T{0};
+  if ((is_nan && column.nan_is_missing) ||
+      (column.zero_is_missing && std::abs(double{value}) <= kZeroMagnitude)) {
+    return column.missing_left ? 0 : kHighestCode<Code>;
   }
-}
-
-template <class Search, typename T, typename Code>
-inline void encode_columns(Search search, const CodeColumns<T>& columns,
-                           const FeatureRows<T>& features,
-                           const CodeMatrix<Code>& codes) noexcept {
-  for (std::size_t column = 0; column < columns.count; ++column) {
-    encode_column(search, columns.columns[column], features,
-                  codes.data + column * codes.column_stride, codes.row_stride);
-  }
+  if (column.category_bits != nullptr) return is_member(column, value) ? 1 : 2;
+  return std::nullopt;
 }
 
 }  // namespace thriftscore::kernels

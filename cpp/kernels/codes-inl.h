@@ -20,27 +20,34 @@ HWY_BEFORE_NAMESPACE();
 namespace thriftscore::kernels::HWY_NAMESPACE {
 
 template <typename T>
-struct VectorSearch {
-  HWY_INLINE std::size_t operator()(const ThresholdTree<T>& tree, T value) const {
-    constexpr hn::CappedTag<T, kSearchWidth> d;
-    const auto wanted = hn::Set(d, value);
-    std::size_t below = 0;
-    for (std::size_t level = 0; level < tree.depth; ++level) {
-      const T* keys = tree.levels[level] + below * kSearchWidth;
-      std::size_t count = 0;
-      for (std::size_t i = 0; i < kSearchWidth; i += hn::MaxLanes(d)) {
-        count += hn::CountTrue(d, hn::Lt(hn::Load(d, keys + i), wanted));
-      }
-      below = below * kSearchWidth + count;
+HWY_INLINE std::size_t count_below(const ThresholdTree<T>& tree, T value) {
+  constexpr hn::CappedTag<T, kSearchWidth> d;
+  const auto wanted = hn::Set(d, value);
+  std::size_t below = 0;
+  for (std::size_t level = 0; level < tree.depth; ++level) {
+    const T* keys = tree.levels[level] + below * kSearchWidth;
+    below *= kSearchWidth;
+    for (std::size_t i = 0; i < kSearchWidth; i += hn::MaxLanes(d)) {
+      below += hn::CountTrue(d, hn::Lt(hn::Load(d, keys + i), wanted));
     }
-    return below;
   }
-};
+  return below;
+}
 
 template <typename T, typename Code>
 void encode(const CodeColumns<T>& columns, const FeatureRows<T>& features,
             const CodeMatrix<Code>& codes) noexcept {
-  encode_columns(VectorSearch<T>(), columns, features, codes);
+  for (std::size_t c = 0; c < columns.count; ++c) {
+    const CodeColumn<T>& column = columns.columns[c];
+    for (std::size_t row = 0; row < features.rows; ++row) {
+      T value = load_value(features.x, row * features.stride + column.feature);
+      const std::optional<std::uint32_t> code = code_by_rule<Code>(column, value);
+      const std::uint32_t unbiased =
+          code ? *code : 1 + static_cast<std::uint32_t>(count_below(column.thresholds, value));
+      codes.data[row * codes.row_stride + c * codes.column_stride] =
+          static_cast<Code>(unbiased - kCodeBias<Code>);
+    }
+  }
 }
 
 }  // namespace thriftscore::kernels::HWY_NAMESPACE

@@ -72,7 +72,7 @@ struct LeafMask {
   std::uint32_t bits;
 };
 
-// Trees of at most 256 leaves, numbered from left to right, as the masks of each 8 of them.
+// Trees of at most 255 leaves, numbered from left to right, as the masks of each 8 of them.
 // Byte b of tree t has the masks [mask_ends[i - 1], mask_ends[i]) where i = tree_bytes[t] + b.
 struct MaskedTrees {
   const LeafMask* masks;
@@ -81,7 +81,7 @@ struct MaskedTrees {
   std::size_t trees;
 };
 
-inline constexpr std::size_t kMaskedLeavesMax = 256;
+inline constexpr std::size_t kMaskedLeavesMax = 255;
 // exit_leaves() takes rows by this many: the lanes of the widest vector.
 inline constexpr std::size_t kMaskedRows = 64;
 

@@ -114,23 +114,31 @@ void softmax(T* y, std::size_t rows, std::size_t columns) noexcept {
   for (std::size_t r = 0; r < rows; ++r) softmax_row(y + r * columns, columns);
 }
 
-struct PlainSearch {
-  template <typename T>
-  std::size_t operator()(const ThresholdTree<T>& tree, T value) const noexcept {
-    std::size_t below = 0;
-    for (std::size_t level = 0; level < tree.depth; ++level) {
-      const T* keys = tree.levels[level] + below * kSearchWidth;
-      below *= kSearchWidth;
-      for (std::size_t i = 0; i < kSearchWidth; ++i) below += keys[i] < value ? 1 : 0;
-    }
-    return below;
+template <typename T>
+std::size_t count_below(const ThresholdTree<T>& tree, T value) noexcept {
+  std::size_t below = 0;
+  for (std::size_t level = 0; level < tree.depth; ++level) {
+    const T* keys = tree.levels[level] + below * kSearchWidth;
+    below *= kSearchWidth;
+    for (std::size_t i = 0; i < kSearchWidth; ++i) below += keys[i] < value ? 1 : 0;
   }
-};
+  return below;
+}
 
 template <typename T, typename Code>
 void encode(const CodeColumns<T>& columns, const FeatureRows<T>& features,
             const CodeMatrix<Code>& codes) noexcept {
-  encode_columns(PlainSearch(), columns, features, codes);
+  for (std::size_t c = 0; c < columns.count; ++c) {
+    const CodeColumn<T>& column = columns.columns[c];
+    for (std::size_t row = 0; row < features.rows; ++row) {
+      T value = load_value(features.x, row * features.stride + column.feature);
+      const std::optional<std::uint32_t> code = code_by_rule<Code>(column, value);
+      const std::uint32_t unbiased =
+          code ? *code : 1 + static_cast<std::uint32_t>(count_below(column.thresholds, value));
+      codes.data[row * codes.row_stride + c * codes.column_stride] =
+          static_cast<Code>(unbiased - kCodeBias<Code>);
+    }
+  }
 }
 
 std::uint8_t exit_leaf(const MaskedTrees& trees, std::size_t tree, const std::int8_t* codes,

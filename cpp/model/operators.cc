@@ -19,7 +19,8 @@ StageParser parser_of(const std::string& op, const std::string& where) {
       {"linear", parse_dense},   //
       {"link", parse_link},      //
       {"scale", parse_scale},    //
-      {"sum", parse_sum},
+      {"sum", parse_sum},        //
+      {"tree_ensemble", parse_tree_ensemble},
   };
   const auto found = kParsers.find(op);
   if (found == kParsers.end()) refuse(where, ": unknown operator ", shown(op));

@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "model/forest_spec.h"
+
 namespace thriftscore {
 
 /// (x - mean) / scale, by column.
@@ -55,7 +57,7 @@ struct SumSpec {
 
 /// One alternative for each operator. See "A new operator" in README.md.
 struct StageSpec {
-  std::variant<ScaleSpec, DenseSpec, LinkSpec, ConcatSpec, SumSpec> kind;
+  std::variant<ScaleSpec, DenseSpec, LinkSpec, ConcatSpec, SumSpec, ForestSpec> kind;
   std::size_t columns;  // values in a row that it takes, at least 1
   std::size_t outputs;  // values in a row that it gives, at least 1
 };
