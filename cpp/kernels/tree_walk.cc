@@ -12,7 +12,7 @@ constexpr int kStepsAtOnce = 4;
 template <typename Code, class CodesOf>
 inline void walk(const WalkNode<Code>* nodes, CodesOf codes_of, std::uint32_t* at) noexcept {
   std::uint32_t node[kWalksInFlight];
-  std::copy_n(at, kWalksInFlight, node);
+  for (std::size_t i = 0; i < kWalksInFlight; ++i) node[i] = at[i];
   std::uint32_t moved = 1;
   while (moved != 0) {
     for (int step = 0; step + 1 < kStepsAtOnce; ++step) {
@@ -32,7 +32,7 @@ inline void walk(const WalkNode<Code>* nodes, CodesOf codes_of, std::uint32_t* a
       node[i] = next;
     }
   }
-  std::copy_n(node, kWalksInFlight, at);
+  for (std::size_t i = 0; i < kWalksInFlight; ++i) at[i] = node[i];
 }
 
 }  // namespace
