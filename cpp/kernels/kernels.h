@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "kernels/forest.h"
 
 namespace thriftscore::kernels {
 
@@ -90,6 +93,21 @@ struct Kernels {
   // Each row y = exp(y - max(y)) / sum of the same, in place. A row with NaN or +infinity, or
   // with nothing but -infinity, becomes all NaN. -infinity beside a finite value gives 0.
   void (*softmax)(T* y, std::size_t rows, std::size_t columns) noexcept;
+
+  // The code of every feature value under the rule of every column. 8-bit codes are biased by
+  // -128. Exact: the same on every target.
+  void (*encode8)(const CodeColumns<T>& columns, const FeatureRows<T>& features,
+                  const CodeMatrix<std::int8_t>& codes) noexcept;
+  void (*encode16)(const CodeColumns<T>& columns, const FeatureRows<T>& features,
+                   const CodeMatrix<std::uint16_t>& codes) noexcept;
+  void (*encode32)(const CodeColumns<T>& columns, const FeatureRows<T>& features,
+                   const CodeMatrix<std::uint32_t>& codes) noexcept;
+
+  // leaves[t * rows + r] = the leaf of tree t that row r reaches, counted from the left. codes
+  // [columns, rows] and leaves [trees, rows] are aligned to 64 bytes; rows is a multiple of
+  // kMaskedRows. The same on every target.
+  void (*exit_leaves)(const MaskedTrees& trees, const std::int8_t* codes, std::size_t rows,
+                      std::uint8_t* leaves) noexcept;
 };
 
 // The kernels in use, float or double. The first call chooses: THRIFTSCORE_SIMD if it names an

@@ -29,6 +29,8 @@
 #if HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
 
 #include "kernels/activation-inl.h"
+#include "kernels/codes-inl.h"
+#include "kernels/exit_leaves-inl.h"
 #include "kernels/normalizer-inl.h"
 #include "kernels/rectifier-inl.h"
 #include "kernels/weighted_sum-inl.h"
@@ -53,6 +55,10 @@ constexpr Kernels<T> kKernels = {
     .softplus = transform<Softplus, T>,
     .complementary_log_log = transform<ComplementaryLogLog, T>,
     .softmax = softmax<T>,
+    .encode8 = encode<T, std::int8_t>,
+    .encode16 = encode<T, std::uint16_t>,
+    .encode32 = encode<T, std::uint32_t>,
+    .exit_leaves = exit_leaves,
 };
 
 // "N_AVX2" as "avx2".

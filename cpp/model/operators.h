@@ -36,6 +36,7 @@ StageSpec parse_scale(const StageContext& stage);
 StageSpec parse_select(const StageContext& stage);
 StageSpec parse_sparse_linear(const StageContext& stage);
 StageSpec parse_sum(const StageContext& stage);
+StageSpec parse_tree_ensemble(const StageContext& stage);
 
 /// Refuses a scale that has a zero or leaves the range of the precision.
 void check_divisor(const std::vector<double>& scale, Precision precision, const std::string& where);

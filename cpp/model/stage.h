@@ -85,5 +85,7 @@ template <typename T>
 StagePointer<T> make_stage(const ConcatSpec& concat, std::size_t columns);
 template <typename T>
 StagePointer<T> make_stage(const SumSpec& sum, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const ForestSpec& forest, std::size_t columns);
 
 }  // namespace thriftscore

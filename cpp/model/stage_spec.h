@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "model/forest_spec.h"
+
 namespace thriftscore {
 
 /// (x - mean) / scale, by column.
@@ -120,7 +122,7 @@ struct SumSpec {
 /// One alternative for each operator. See "A new operator" in README.md.
 struct StageSpec {
   std::variant<ScaleSpec, DenseSpec, LinkSpec, SelectSpec, ImputeSpec, ClipSpec, RowNormSpec,
-               BinarizeSpec, OneHotSpec, SparseLinearSpec, ConcatSpec, SumSpec>
+               BinarizeSpec, OneHotSpec, SparseLinearSpec, ConcatSpec, SumSpec, ForestSpec>
       kind;
   std::size_t columns;  // values in a row that it takes, at least 1
   std::size_t outputs;  // values in a row that it gives, at least 1
