@@ -45,8 +45,9 @@ struct Normalizer {
 //                results differ between targets in the last bits. On one target the bits of a
 //                row's sums do not depend on how many rows a call has, nor on packing
 //   normalize    each operation rounded once: bit-equal on every target and to NumPy
-//   exponential  2 ulp, denormal results included; sigmoid 2 ulp (double 3); softmax 2 ulp
-//                (double 4) up to 1,024 columns
+//   exponential  2 ulp, denormal results included; sigmoid and tanh 2 ulp (double 3); softplus 2
+//                ulp (double 3); softmax 2 ulp (double 4) up to 1,024 columns;
+//                exponential_unit and complementary_log_log 3 ulp
 template <typename T>
 struct Kernels {
   // y[r, o] = bias[o] + sum over c of weights[o, c] * x[r, c]. x [rows, columns], y [rows,
@@ -75,6 +76,19 @@ struct Kernels {
 
   // y = exp(y), in place over `count` values. Overflow gives infinity.
   void (*exponential)(T* y, std::size_t count) noexcept;
+
+  // y = max(y, 0), and y < 0 ? alpha * y : y, in place over `count` values.
+  void (*relu)(T* y, std::size_t count) noexcept;
+  void (*leaky_relu)(T alpha, T* y, std::size_t count) noexcept;
+
+  // y > 0 ? positive * y : negative * (exp(y) - 1), in place over `count` values: ELU with
+  // positive = 1 and negative = alpha, and SELU.
+  void (*exponential_unit)(T positive, T negative, T* y, std::size_t count) noexcept;
+
+  // y = tanh(y); y = log(1 + exp(y)); y = 1 - exp(-exp(y)), in place over `count` values.
+  void (*tanh)(T* y, std::size_t count) noexcept;
+  void (*softplus)(T* y, std::size_t count) noexcept;
+  void (*complementary_log_log)(T* y, std::size_t count) noexcept;
 
   // Each row y = exp(y - max(y)) / sum of the same, in place. A row with NaN or +infinity, or
   // with nothing but -infinity, becomes all NaN. -infinity beside a finite value gives 0.

@@ -81,21 +81,59 @@ void denormalize(const Normalizer<T>& normalizer, const T* x, std::size_t rows, 
   }
 }
 
+// function(value) of each value, in the wider type.
+template <typename T, class Function>
+void transform(T* y, std::size_t count, Function function) noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    store_value(static_cast<T>(function(Wide<T>{load_value(y, i)})), y, i);
+  }
+}
+
 // exp(-|x|) cannot overflow, and dividing it keeps the digits of a result near zero.
 template <typename T>
 void sigmoid(T* y, std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; ++i) {
-    const Wide<T> value = load_value(y, i);
-    const Wide<T> power = std::exp(-std::abs(value));
-    store_value(static_cast<T>((value < 0 ? power : Wide<T>{1}) / (1 + power)), y, i);
-  }
+  transform(y, count, [](Wide<T> x) {
+    const Wide<T> power = std::exp(-std::abs(x));
+    return (x < 0 ? power : Wide<T>{1}) / (1 + power);
+  });
 }
 
 template <typename T>
 void exponential(T* y, std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; ++i) {
-    store_value(static_cast<T>(std::exp(Wide<T>{load_value(y, i)})), y, i);
-  }
+  transform(y, count, [](Wide<T> x) { return std::exp(x); });
+}
+
+template <typename T>
+void relu(T* y, std::size_t count) noexcept {
+  transform(y, count, [](Wide<T> x) { return x < 0 ? 0 : x; });
+}
+
+template <typename T>
+void leaky_relu(T alpha, T* y, std::size_t count) noexcept {
+  transform(y, count, [alpha](Wide<T> x) { return x < 0 ? alpha * x : x; });
+}
+
+template <typename T>
+void exponential_unit(T positive, T negative, T* y, std::size_t count) noexcept {
+  transform(y, count, [positive, negative](Wide<T> x) {
+    return x > 0 ? positive * x : negative * std::expm1(x);
+  });
+}
+
+template <typename T>
+void tanh(T* y, std::size_t count) noexcept {
+  transform(y, count, [](Wide<T> x) { return std::tanh(x); });
+}
+
+template <typename T>
+void softplus(T* y, std::size_t count) noexcept {
+  transform(y, count,
+            [](Wide<T> x) { return (x < 0 ? 0 : x) + std::log1p(std::exp(-std::abs(x))); });
+}
+
+template <typename T>
+void complementary_log_log(T* y, std::size_t count) noexcept {
+  transform(y, count, [](Wide<T> x) { return -std::expm1(-std::exp(x)); });
 }
 
 template <typename T>
@@ -175,6 +213,12 @@ constexpr Kernels<T> kScalarKernels = {
     .denormalize = denormalize<T>,
     .sigmoid = sigmoid<T>,
     .exponential = exponential<T>,
+    .relu = relu<T>,
+    .leaky_relu = leaky_relu<T>,
+    .exponential_unit = exponential_unit<T>,
+    .tanh = tanh<T>,
+    .softplus = softplus<T>,
+    .complementary_log_log = complementary_log_log<T>,
     .softmax = softmax<T>,
     .encode8 = encode<T, std::int8_t>,
     .encode16 = encode<T, std::uint16_t>,

@@ -32,6 +32,7 @@
 #include "kernels/codes-inl.h"
 #include "kernels/exit_leaves-inl.h"
 #include "kernels/normalizer-inl.h"
+#include "kernels/rectifier-inl.h"
 #include "kernels/weighted_sum-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -47,6 +48,12 @@ constexpr Kernels<T> kKernels = {
     .denormalize = scale_rows<Denormalize, T>,
     .sigmoid = transform<Sigmoid, T>,
     .exponential = transform<Exponential, T>,
+    .relu = transform<Relu, T>,
+    .leaky_relu = leaky_relu<T>,
+    .exponential_unit = exponential_unit<T>,
+    .tanh = transform<HyperbolicTangent, T>,
+    .softplus = transform<Softplus, T>,
+    .complementary_log_log = transform<ComplementaryLogLog, T>,
     .softmax = softmax<T>,
     .encode8 = encode<T, std::int8_t>,
     .encode16 = encode<T, std::uint16_t>,

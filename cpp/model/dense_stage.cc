@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kernels/kernels.h"
+#include "model/function.h"
 #include "model/stage.h"
 
 namespace thriftscore {
@@ -41,6 +42,8 @@ class DenseStage final : public Stage<T> {
       : Stage<T>(dense.weights.size() / dense.bias.size(), dense.bias.size()),
         weights_(dense),
         centre_(rounded<T>(dense.centre)),
+        activation_(dense.activation),
+        alpha_(static_cast<T>(dense.alpha)),
         note_(dense.note) {}
 
   bool passes_nan() const noexcept override { return true; }
@@ -51,18 +54,22 @@ class DenseStage final : public Stage<T> {
       const kernels::Normalizer<T> centre{centre_.data(), nullptr, centre_.size()};
       kernels::active<T>().normalized_weighted_sum(centre, weights_.sum(), x, rows, y);
     }
+    apply(activation_, alpha_, y, rows, this->outputs());
   }
   std::size_t operations() const noexcept override {
-    return weights_.weights.size() + centre_.size();
+    return weights_.weights.size() + centre_.size() + operations_of(activation_) * this->outputs();
   }
   std::string describe() const override {
+    const bool plain = activation_ == Function::kIdentity;
     return "dense " + std::to_string(this->columns()) + " -> " + std::to_string(this->outputs()) +
-           note_;
+           (plain ? "" : std::string(" ") + name_of(activation_)) + note_;
   }
 
  private:
   Weights<T> weights_;
   AlignedVector<T> centre_;  // subtracted from a row first; empty for none
+  Function activation_;
+  T alpha_;
   std::string note_;
 };
 

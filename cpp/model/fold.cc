@@ -94,7 +94,7 @@ bool join_last(ChainSpec& done, const StageSpec& next, Precision precision) {
 
 bool does_nothing(const StageSpec& stage) {
   const auto* link = std::get_if<LinkSpec>(&stage.kind);
-  return link != nullptr && link->function == LinkFunction::kIdentity;
+  return link != nullptr && link->function == Function::kIdentity;
 }
 
 }  // namespace

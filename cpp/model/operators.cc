@@ -14,13 +14,20 @@ using StageParser = StageSpec (*)(const StageContext&);
 StageParser parser_of(const std::string& op, const std::string& where) {
   // A line for each operator.
   static const std::map<std::string_view, StageParser> kParsers = {
-      {"concat", parse_concat},  //
-      {"dense", parse_dense},    //
-      {"linear", parse_dense},   //
-      {"link", parse_link},      //
-      {"scale", parse_scale},    //
-      {"sum", parse_sum},        //
-      {"tree_ensemble", parse_tree_ensemble},
+      {"binarize", parse_binarize},            //
+      {"clip", parse_clip},                    //
+      {"concat", parse_concat},                //
+      {"dense", parse_dense},                  //
+      {"impute", parse_impute},                //
+      {"linear", parse_dense},                 //
+      {"link", parse_link},                    //
+      {"one_hot", parse_one_hot},              //
+      {"row_norm", parse_row_norm},            //
+      {"scale", parse_scale},                  //
+      {"select", parse_select},                //
+      {"sparse_linear", parse_sparse_linear},  //
+      {"sum", parse_sum},                      //
+      {"tree_ensemble", parse_tree_ensemble},  //
   };
   const auto found = kParsers.find(op);
   if (found == kParsers.end()) refuse(where, ": unknown operator ", shown(op));

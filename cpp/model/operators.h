@@ -24,10 +24,17 @@ struct ChainPlace {
 ChainSpec parse_chain(const Json& list, const ChainPlace& place, FileContext& file);
 
 // One parser for each operator. Each refuses keys it does not know.
-StageSpec parse_scale(const StageContext& stage);
-StageSpec parse_dense(const StageContext& stage);
-StageSpec parse_link(const StageContext& stage);
+StageSpec parse_binarize(const StageContext& stage);
+StageSpec parse_clip(const StageContext& stage);
 StageSpec parse_concat(const StageContext& stage);
+StageSpec parse_dense(const StageContext& stage);
+StageSpec parse_impute(const StageContext& stage);
+StageSpec parse_link(const StageContext& stage);
+StageSpec parse_one_hot(const StageContext& stage);
+StageSpec parse_row_norm(const StageContext& stage);
+StageSpec parse_scale(const StageContext& stage);
+StageSpec parse_select(const StageContext& stage);
+StageSpec parse_sparse_linear(const StageContext& stage);
 StageSpec parse_sum(const StageContext& stage);
 StageSpec parse_tree_ensemble(const StageContext& stage);
 

@@ -11,9 +11,6 @@
 
 namespace thriftscore {
 
-/// Of an exponential, in units of the multiply-adds that operations() counts.
-inline constexpr std::size_t kTranscendentalOperations = 16;
-
 /// One step of a plan: rows of columns() values to rows of outputs() values. Immutable.
 template <typename T>
 class Stage {
@@ -70,6 +67,20 @@ template <typename T>
 StagePointer<T> make_stage(const DenseSpec& dense, std::size_t columns);
 template <typename T>
 StagePointer<T> make_stage(const LinkSpec& link, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const SelectSpec& select, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const ImputeSpec& impute, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const ClipSpec& clip, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const RowNormSpec& row_norm, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const BinarizeSpec& binarize, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const OneHotSpec& one_hot, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const SparseLinearSpec& sparse_linear, std::size_t columns);
 template <typename T>
 StagePointer<T> make_stage(const ConcatSpec& concat, std::size_t columns);
 template <typename T>

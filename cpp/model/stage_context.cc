@@ -73,6 +73,19 @@ std::vector<std::int64_t> StageContext::integers(const char* role, std::int64_t 
   return values;
 }
 
+std::vector<std::size_t> StageContext::offsets(const char* role, std::size_t last) const {
+  const std::vector<std::int64_t> values = integers(role, 0, static_cast<std::int64_t>(last));
+  if (values.front() != 0 || values.back() != static_cast<std::int64_t>(last)) {
+    refuse(where, ": ", role, " go from ", values.front(), " to ", values.back(),
+           ", expected from 0 to ", last);
+  }
+  if (const auto fall = std::is_sorted_until(values.begin(), values.end()); fall != values.end()) {
+    refuse(where, ": ", role, ": element ", fall - values.begin(), " is ", *fall,
+           ", less than the one before it");
+  }
+  return {values.begin(), values.end()};
+}
+
 std::size_t StageContext::choice(const char* key, const std::vector<std::string>& choices) const {
   return parse_choice(json, key, choices, where + ": ");
 }

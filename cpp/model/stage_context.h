@@ -61,6 +61,8 @@ struct StageContext {
   /// I32 or I64 in one dimension, each at least `lowest` and at most `highest`.
   std::vector<std::int64_t> integers(const char* role, std::int64_t lowest,
                                      std::int64_t highest) const;
+  /// The same, rising or equal from 0 to `last`: where the parts of another tensor begin and end.
+  std::vector<std::size_t> offsets(const char* role, std::size_t last) const;
   /// The position among `choices` of the text under `key`.
   std::size_t choice(const char* key, const std::vector<std::string>& choices) const;
 

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,21 +22,83 @@ struct ScaleSpec {
   std::vector<double> scale;  // no zero
 };
 
-/// weights (x - centre) + bias.
+/// What is done to single values; kSoftmax to whole rows. See FORMAT.md for the formulas.
+enum class Function {
+  kIdentity,
+  kRelu,
+  kLeakyRelu,
+  kElu,
+  kSelu,
+  kSigmoid,
+  kTanh,
+  kSoftplus,
+  kSoftmax,
+  kExponential,
+  kProbit,
+  kSquareSigned,
+  kCloglog,
+  kReciprocal,
+};
+
+/// The name that the file uses.
+const char* name_of(Function function) noexcept;
+
+/// activation(weights (x - centre) + bias).
 struct DenseSpec {
   std::vector<double> weights;  // [outputs, columns]
   std::vector<double> bias;     // [outputs]
   std::vector<double> centre;   // [columns]; empty for none, as in every file: folding makes it
-  std::string note;             // how it was folded, for people
+  Function activation = Function::kIdentity;
+  double alpha = 0;  // of leaky_relu and elu
+  std::string note;  // how it was folded, for people
 };
 
-enum class LinkFunction { kIdentity, kSigmoid, kSoftmax, kExponential };
-
-/// The name that the file uses.
-const char* name_of(LinkFunction function) noexcept;
-
 struct LinkSpec {
-  LinkFunction function;
+  Function function = Function::kIdentity;
+};
+
+/// Some columns, in any order, repeated or not.
+struct SelectSpec {
+  std::vector<std::uint32_t> columns;
+};
+
+/// `values` where x is missing.
+struct ImputeSpec {
+  std::vector<double> values;
+  std::optional<double> missing;  // the number that means missing; nothing for NaN
+};
+
+/// x moved into [low, high]; NaN stays.
+struct ClipSpec {
+  std::vector<double> low;   // may be infinite
+  std::vector<double> high;  // as low, and not below it
+};
+
+enum class Norm { kL1, kL2, kMaximum };
+
+/// A row divided by its norm, or by 1 where that is 0.
+struct RowNormSpec {
+  Norm norm;
+};
+
+/// x > threshold ? 1 : 0, so 0 for NaN.
+struct BinarizeSpec {
+  std::vector<double> thresholds;
+};
+
+/// For column c, a 1 for that of categories[offsets[c], offsets[c + 1]) which x is.
+struct OneHotSpec {
+  std::vector<std::size_t> offsets;  // [columns + 1], from 0, never falling
+  std::vector<double> categories;    // finite or NaN, which is NaN's category
+  bool unknown_is_nan;               // what the outputs of a column are for other values: NaN or 0
+};
+
+/// weights x + bias, where most weights are zero and not stored.
+struct SparseLinearSpec {
+  std::vector<std::size_t> offsets;    // [outputs + 1] into the two below
+  std::vector<std::uint32_t> indices;  // columns, rising for an output
+  std::vector<double> weights;
+  std::vector<double> bias;  // [outputs]
 };
 
 struct StageSpec;
@@ -57,7 +121,9 @@ struct SumSpec {
 
 /// One alternative for each operator. See "A new operator" in README.md.
 struct StageSpec {
-  std::variant<ScaleSpec, DenseSpec, LinkSpec, ConcatSpec, SumSpec, ForestSpec> kind;
+  std::variant<ScaleSpec, DenseSpec, LinkSpec, SelectSpec, ImputeSpec, ClipSpec, RowNormSpec,
+               BinarizeSpec, OneHotSpec, SparseLinearSpec, ConcatSpec, SumSpec, ForestSpec>
+      kind;
   std::size_t columns;  // values in a row that it takes, at least 1
   std::size_t outputs;  // values in a row that it gives, at least 1
 };
