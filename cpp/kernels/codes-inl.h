@@ -41,14 +41,13 @@ template <std::size_t kDepth, typename T, typename Code>
 void encode_numbers(const CodeColumn<T>& column, const FeatureRows<T>& features, Code* codes,
                     std::size_t stride) {
   const ThresholdTree<T> thresholds = column.thresholds;
-  const auto code_of_nan = static_cast<Code>(code_of(
-      column, std::numeric_limits<T>::quiet_NaN(), kHighestCode<Code>, count_below<0, T>) -
+  const auto code_of_nan = static_cast<Code>(
+      code_of(column, std::numeric_limits<T>::quiet_NaN(), kHighestCode<Code>, count_below<0, T>) -
       kCodeBias<Code>);
   for (std::size_t row = 0; row < features.rows; ++row) {
     const T value = load_value(features.x, row * features.stride + column.feature);
     const std::size_t code = 1 + count_below<kDepth>(thresholds, value);
-    codes[row * stride] =
-        value != value ? code_of_nan : static_cast<Code>(code - kCodeBias<Code>);
+    codes[row * stride] = value != value ? code_of_nan : static_cast<Code>(code - kCodeBias<Code>);
   }
 }
 

@@ -128,8 +128,8 @@ class MaskedPath final : public ForestPath<T, Sum> {
   void add(const kernels::FeatureRows<T>& features, const Totals<Sum>& totals,
            std::byte* scratch) const noexcept override {
     const kernels::Kernels<T>& kernels = kernels::active<T>();
-    const std::size_t rows = (features.rows + kernels::kMaskedRows - 1) / kernels::kMaskedRows *
-                             kernels::kMaskedRows;
+    const std::size_t rows =
+        (features.rows + kernels::kMaskedRows - 1) / kernels::kMaskedRows * kernels::kMaskedRows;
     auto* const codes = reinterpret_cast<std::int8_t*>(scratch);
     auto* const leaves = reinterpret_cast<std::uint8_t*>(scratch + rows * columns_);
     for (const MaskedGroup<T>& group : groups_) {

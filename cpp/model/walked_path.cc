@@ -151,8 +151,7 @@ class WalkedPath final : public ForestPath<T, Sum> {
     std::uint32_t starts[kWalksInFlight];
     for (std::size_t i = 0; i < kWalksInFlight; ++i) starts[i] = roots[i < batch.trees ? i : 0];
     kernels::walk_trees(table_.nodes(), starts, codes, reached);
-    Sum* const sums =
-        totals.values + row * totals.row_stride + batch.output * totals.output_stride;
+    Sum* const sums = totals.values + row * totals.row_stride + batch.output * totals.output_stride;
     if (leaves_.width() == 1) {
       Sum sum = *sums;
       for (std::size_t i = 0; i < batch.trees; ++i) sum += *leaves_.at(table_.leaf(reached[i]));
