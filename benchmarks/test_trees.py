@@ -34,7 +34,7 @@ Score = Callable[[Rows], NDArray[np.floating]]
 FEATURES = 50
 ROW_COUNTS = (1, 16, 256, 10_000)
 # What scores the models of each library, if it is installed: a scorer and the modules it needs.
-SCORERS = {
+SCORERS: dict[str, dict[str, tuple[str, ...]]] = {
     "lightgbm": {
         "thriftscore": (),
         "source": (),
