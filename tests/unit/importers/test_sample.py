@@ -6,8 +6,10 @@ import pytest
 
 from thriftscore.errors import InvalidArgument
 from thriftscore.importers import sample
-from thriftscore.importers.linear_model import Dense, LinearModel, Scale
-from thriftscore.importers.sample import Sample, check_sample, read_sample, seeded_rows
+from thriftscore.importers.native_model import NativeModel
+from thriftscore.importers.sample import Sample, check_sample, read_sample
+from thriftscore.importers.seeded_rows import seeded_rows
+from thriftscore.importers.stages import Dense, Scale
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16, np.uint8])
@@ -85,7 +87,7 @@ def test_a_sample_has_the_columns_of_the_model() -> None:
 
 def test_seeded_rows_lie_around_the_normaliser_and_are_always_the_same() -> None:
     scale = Scale(np.array([100.0, -5.0]), np.array([10.0, 0.1]))
-    model = LinearModel(("a", "b"), "regression", scale, None, "identity")
+    model = NativeModel(("a", "b"), "regression", (scale,))
     rows = seeded_rows(model)
     np.testing.assert_array_equal(rows, seeded_rows(model))
     np.testing.assert_array_equal(rows[0], scale.mean)
@@ -95,5 +97,5 @@ def test_seeded_rows_lie_around_the_normaliser_and_are_always_the_same() -> None
 
 def test_seeded_rows_are_small_where_weights_are_large() -> None:
     dense = Dense(np.array([[1e6, 1e-6]]), np.zeros(1))
-    rows = seeded_rows(LinearModel(("a", "b"), "regression", None, dense, "identity"))
+    rows = seeded_rows(NativeModel(("a", "b"), "regression", (dense,)))
     np.testing.assert_allclose(rows.std(axis=0), [1.5e-6, 1.5], rtol=0.4)

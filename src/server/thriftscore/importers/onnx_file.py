@@ -72,10 +72,15 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def _refuse_unsupported(model: onnx.ModelProto, supported: frozenset[tuple[str, str]]) -> None:
+    """Names every operator that has no native stage, so that one look tells what is missing."""
+    unknown: dict[str, str] = {}
     for node in model.graph.node:
         domain = "" if node.domain == "ai.onnx" else node.domain
         if (domain, node.op_type) not in supported:
             prefix = "" if domain in {"", "ai.onnx.ml"} else f"{domain}."
-            raise ModelRefused(
-                f"operator {prefix}{node.op_type} (node '{node.name}') has no native stage"
-            )
+            unknown.setdefault(f"{prefix}{node.op_type}", node.name)
+    if len(unknown) == 1:
+        ((operator, name),) = unknown.items()
+        raise ModelRefused(f"operator {operator} (node '{name}') has no native stage")
+    if unknown:
+        raise ModelRefused(f"operators {', '.join(sorted(unknown))} have no native stage")

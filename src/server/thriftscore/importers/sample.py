@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from thriftscore.errors import InvalidArgument
-from thriftscore.importers.linear_model import Doubles, LinearModel
+from thriftscore.importers.stages import Doubles
 
 SAMPLE_BYTES_MAX = 256 << 20
 SAMPLE_ROWS_MAX = 100_000
-_SEEDED_ROWS = 256
-_SEED = 20_240_229
 
 
 @dataclass(frozen=True)
@@ -70,23 +68,6 @@ def check_sample(sample: Sample, features: Sequence[str], *, named: bool) -> Non
             f"column {first} of the sample is '{sample.names[first]}',"
             f" the model expects '{features[first]}'"
         )
-
-
-def seeded_rows(model: LinearModel) -> Doubles:
-    """Rows for a model without a sample, always the same for the same model.
-
-    They lie around the normaliser's mean, some far out, the first one exactly on it. Without a
-    normaliser they are standard normal, and smaller where a large weight says that the feature is.
-    """
-    columns = len(model.features)
-    rows = np.random.default_rng(_SEED).standard_normal((_SEEDED_ROWS, columns))
-    rows[0] = 0.0
-    rows[-_SEEDED_ROWS // 8 :] *= 3.0
-    if model.normalizer is not None:
-        return np.asarray(model.normalizer.mean + model.normalizer.scale * rows)
-    if model.dense is not None:
-        rows /= np.maximum(1.0, np.abs(model.dense.weights).max(axis=0))
-    return rows
 
 
 def _read_npy(path: Path) -> Sample:

@@ -41,6 +41,8 @@ class ImportReport(_Record):
     max_absolute_difference: FiniteDifference
     max_relative_difference: FiniteDifference
     """Largest |native - source| / max(1, |source|, median |source|)."""
+    max_ulp_difference: FiniteDifference | None = None
+    """Largest difference in units of the last place of the model's precision."""
     label_disagreements: Annotated[int, Field(ge=0)] | None = None
     """Rows where the most probable class differs; None for regression."""
     reference: str = ""
