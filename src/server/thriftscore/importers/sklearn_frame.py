@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from thriftscore.errors import ModelRefused
 from thriftscore.importers.stages import (
@@ -23,6 +24,7 @@ from thriftscore.importers.stages import (
 )
 from thriftscore.importers.trees import (
     CATEGORICAL,
+    MISSING_LEFT,
     NAN_IS_ZERO,
     ZERO_IS_MISSING,
     on_columns,
@@ -32,7 +34,8 @@ from thriftscore.importers.trees import (
 Monotone = Callable[[Doubles], Doubles]
 Fitted: TypeAlias = Any
 """An object of a source framework, which has no types that say what it holds."""
-_RAW_ZERO = CATEGORICAL | ZERO_IS_MISSING | NAN_IS_ZERO
+_NO_THRESHOLD = CATEGORICAL | ZERO_IS_MISSING
+"""Tests that no threshold before a rising function can stand for."""
 
 
 class Texts:
@@ -136,14 +139,23 @@ class Frame:
         """Trees on these columns, as a chain from the features."""
         if not any(column.transforms for column in self.columns):
             return _on_selection(self.chain, stage)
-        if (stage.flags & _RAW_ZERO).any():  # what they test is not a threshold
+        if (stage.flags & _NO_THRESHOLD).any():
             return (*self.chain, stage)
-        thresholds = stage.thresholds.copy()
+        thresholds, flags = stage.thresholds.copy(), stage.flags.copy()
         for index, column in enumerate(self.columns):
             tested = stage.features == index
+            if column.transforms:
+                flags[tested] = _missing_as_zero(stage.flags[tested], thresholds[tested])
             for transform in reversed(column.transforms):
                 thresholds[tested] = thresholds_before(transform, thresholds[tested])
-        return _on_selection(self.unscaled, replace(stage, thresholds=thresholds))
+        return _on_selection(self.unscaled, replace(stage, thresholds=thresholds, flags=flags))
+
+
+def _missing_as_zero(flags: NDArray[np.uint8], thresholds: Doubles) -> NDArray[np.uint8]:
+    """Where a scaled NaN is 0, a NaN goes where a scaled 0 goes."""
+    zero = (flags & NAN_IS_ZERO) != 0
+    direction = np.where(thresholds >= 0, MISSING_LEFT, 0).astype(np.uint8)
+    return np.where(zero, direction, flags).astype(np.uint8)
 
 
 def _select(chain: Chain, stage: Select) -> Chain:

@@ -146,21 +146,27 @@ _ACTIVATIONS: dict[str, Activation] = {
     "tanh": "tanh",
     "logistic": "sigmoid",
 }
-_OUTPUT_LINKS: dict[str, LinkFunction] = {"logistic": "sigmoid", "softmax": "softmax"}
+_OUTPUT_LINKS: dict[str, LinkFunction] = {
+    "identity": "identity",
+    "logistic": "sigmoid",
+    "softmax": "softmax",
+    "exp": "exp",
+}
 
 
 def _layers(estimator: Fitted, frame: Frame) -> Chain:
     count = len(estimator.coefs_)
-    layers: list[Dense | Link] = []
+    layers: list[Dense] = []
     for index, (weights, bias) in enumerate(
         zip(estimator.coefs_, estimator.intercepts_, strict=True)
     ):
         last = index == count - 1
         activation = "identity" if last else _ACTIVATIONS[estimator.activation]
         layers.append(Dense(weights.T.astype(np.float64), bias.astype(np.float64), activation))
-    if estimator.out_activation_ in _OUTPUT_LINKS:
-        layers.append(Link(_OUTPUT_LINKS[estimator.out_activation_]))
-    return (*frame.chain, *layers)
+    if estimator.out_activation_ not in _OUTPUT_LINKS:
+        raise ModelRefused(f"the output activation {estimator.out_activation_} is not supported")
+    links = (Link(_OUTPUT_LINKS[estimator.out_activation_]),)
+    return (*frame.chain, *layers, *(links if links[0].function != "identity" else ()))
 
 
 def _network_classifier(estimator: Fitted, frame: Frame) -> Prediction:
