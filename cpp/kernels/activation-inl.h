@@ -74,10 +74,17 @@ HWY_INLINE V scale_by_power_of_two(D d, V value, U n) {
   return hn::Mul(hn::Mul(value, first_power), second_power);
 }
 
-// exp(x + low), where low is what rounding left out of x: at most half a unit in its last place,
-// or anything when x is infinite.
+// x = n ln 2 + r with |r| <= ln(2) / 2, as exp(r) - 1 and n.
+template <class D>
+struct ReducedExponential {
+  hn::Vec<D> tail;
+  hn::Vec<hn::RebindToUnsigned<D>> exponent;
+};
+
+// Of x + low, where low is what rounding left out of x: at most half a unit in its last place, or
+// anything when x is infinite.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V exp_of_sum(D d, V x, V low) {
+HWY_INLINE ReducedExponential<D> reduce_exponential(D d, V x, V low) {
   using T = hn::TFromD<D>;
   using Constants = ExponentialConstants<T>;
   constexpr hn::RebindToUnsigned<D> du;
@@ -94,10 +101,25 @@ HWY_INLINE V exp_of_sum(D d, V x, V low) {
   const V n = hn::Sub(shifted, shifter);
   const V high = hn::NegMulAdd(n, hn::Set(d, Constants::kLn2High), x);
   const V r = hn::Add(high, hn::NegMulAdd(n, hn::Set(d, Constants::kLn2Low), low));
+  return {hn::MulAdd(hn::Mul(r, r), taylor_tail(d, r), r),
+          hn::Sub(hn::BitCast(du, shifted), hn::BitCast(du, shifter))};
+}
 
-  const V tail = hn::MulAdd(hn::Mul(r, r), taylor_tail(d, r), r);
-  const auto exponent = hn::Sub(hn::BitCast(du, shifted), hn::BitCast(du, shifter));
-  return scale_by_power_of_two(d, hn::Add(hn::Set(d, T{1}), tail), exponent);
+// exp(x + low); low as above.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exp_of_sum(D d, V x, V low) {
+  const auto reduced = reduce_exponential(d, x, low);
+  const V one = hn::Set(d, hn::TFromD<D>{1});
+  return scale_by_power_of_two(d, hn::Add(one, reduced.tail), reduced.exponent);
+}
+
+// exp(x) - 1 for x <= 0, without cancelling digits near zero.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exp_minus_one(D d, V x) {
+  const auto reduced = reduce_exponential(d, x, hn::Zero(d));
+  const V one = hn::Set(d, hn::TFromD<D>{1});
+  const V power = scale_by_power_of_two(d, one, reduced.exponent);
+  return hn::MulAdd(power, reduced.tail, hn::Sub(power, one));
 }
 
 struct Exponential {
@@ -147,14 +169,20 @@ struct Sigmoid {
   }
 };
 
+// Applies function(d, vector) in place.
 template <class Function, typename T>
-void transform(T* y, std::size_t count) noexcept {
+HWY_INLINE void transform_with(const Function& function, T* y, std::size_t count) {
   constexpr hn::ScalableTag<T> d;
   constexpr std::size_t lanes = hn::MaxLanes(d);
   for (std::size_t i = 0; i < count; i += lanes) {
     const std::size_t n = std::min(lanes, count - i);
-    store_lanes(d, Function()(d, load_lanes(d, y + i, n)), y + i, n);
+    store_lanes(d, function(d, load_lanes(d, y + i, n)), y + i, n);
   }
+}
+
+template <class Function, typename T>
+void transform(T* y, std::size_t count) noexcept {
+  transform_with(Function(), y, count);
 }
 
 // The total a row is divided by, added up so that its own error stays below the last place of T.

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "kernels/forest.h"
 
 namespace thriftscore::kernels {
 
@@ -42,8 +45,9 @@ struct Normalizer {
 //                results differ between targets in the last bits. On one target the bits of a
 //                row's sums do not depend on how many rows a call has, nor on packing
 //   normalize    each operation rounded once: bit-equal on every target and to NumPy
-//   exponential  2 ulp, denormal results included; sigmoid 2 ulp (double 3); softmax 2 ulp
-//                (double 4) up to 1,024 columns
+//   exponential  2 ulp, denormal results included; sigmoid and tanh 2 ulp (double 3); softplus 2
+//                ulp (double 3); softmax 2 ulp (double 4) up to 1,024 columns;
+//                exponential_unit and complementary_log_log 3 ulp
 template <typename T>
 struct Kernels {
   // y[r, o] = bias[o] + sum over c of weights[o, c] * x[r, c]. x [rows, columns], y [rows,
@@ -73,9 +77,37 @@ struct Kernels {
   // y = exp(y), in place over `count` values. Overflow gives infinity.
   void (*exponential)(T* y, std::size_t count) noexcept;
 
+  // y = max(y, 0), and y < 0 ? alpha * y : y, in place over `count` values.
+  void (*relu)(T* y, std::size_t count) noexcept;
+  void (*leaky_relu)(T alpha, T* y, std::size_t count) noexcept;
+
+  // y > 0 ? positive * y : negative * (exp(y) - 1), in place over `count` values: ELU with
+  // positive = 1 and negative = alpha, and SELU.
+  void (*exponential_unit)(T positive, T negative, T* y, std::size_t count) noexcept;
+
+  // y = tanh(y); y = log(1 + exp(y)); y = 1 - exp(-exp(y)), in place over `count` values.
+  void (*tanh)(T* y, std::size_t count) noexcept;
+  void (*softplus)(T* y, std::size_t count) noexcept;
+  void (*complementary_log_log)(T* y, std::size_t count) noexcept;
+
   // Each row y = exp(y - max(y)) / sum of the same, in place. A row with NaN or +infinity, or
   // with nothing but -infinity, becomes all NaN. -infinity beside a finite value gives 0.
   void (*softmax)(T* y, std::size_t rows, std::size_t columns) noexcept;
+
+  // The code of every feature value under the rule of every column. 8-bit codes are biased by
+  // -128. Exact: the same on every target.
+  void (*encode8)(const CodeColumns<T>& columns, const FeatureRows<T>& features,
+                  const CodeMatrix<std::int8_t>& codes) noexcept;
+  void (*encode16)(const CodeColumns<T>& columns, const FeatureRows<T>& features,
+                   const CodeMatrix<std::uint16_t>& codes) noexcept;
+  void (*encode32)(const CodeColumns<T>& columns, const FeatureRows<T>& features,
+                   const CodeMatrix<std::uint32_t>& codes) noexcept;
+
+  // leaves[t * rows + r] = the leaf of tree t that row r reaches, counted from the left. codes
+  // [columns, rows] and leaves [trees, rows] are aligned to 64 bytes; rows is a multiple of
+  // kMaskedRows. The same on every target.
+  void (*exit_leaves)(const MaskedTrees& trees, const std::int8_t* codes, std::size_t rows,
+                      std::uint8_t* leaves) noexcept;
 };
 
 // The kernels in use, float or double. The first call chooses: THRIFTSCORE_SIMD if it names an

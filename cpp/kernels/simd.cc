@@ -29,7 +29,10 @@
 #if HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
 
 #include "kernels/activation-inl.h"
+#include "kernels/codes-inl.h"
+#include "kernels/exit_leaves-inl.h"
 #include "kernels/normalizer-inl.h"
+#include "kernels/rectifier-inl.h"
 #include "kernels/weighted_sum-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -45,7 +48,17 @@ constexpr Kernels<T> kKernels = {
     .denormalize = scale_rows<Denormalize, T>,
     .sigmoid = transform<Sigmoid, T>,
     .exponential = transform<Exponential, T>,
+    .relu = transform<Relu, T>,
+    .leaky_relu = leaky_relu<T>,
+    .exponential_unit = exponential_unit<T>,
+    .tanh = transform<HyperbolicTangent, T>,
+    .softplus = transform<Softplus, T>,
+    .complementary_log_log = transform<ComplementaryLogLog, T>,
     .softmax = softmax<T>,
+    .encode8 = encode<T, std::int8_t>,
+    .encode16 = encode<T, std::uint16_t>,
+    .encode32 = encode<T, std::uint32_t>,
+    .exit_leaves = exit_leaves,
 };
 
 // "N_AVX2" as "avx2".

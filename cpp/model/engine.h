@@ -5,12 +5,13 @@
 #include <cstddef>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "model/chain.h"
 #include "model/model.h"
-#include "model/stage.h"
 
 namespace thriftscore {
 
@@ -43,44 +44,45 @@ std::optional<MissingValue> find_nan(const T* x, std::size_t rows, std::size_t c
 }
 
 /// Runs a plan over blocks of rows that stay in cache from the first stage to the last.
-///
-/// The stages up to the last one that cannot work in place write to two scratch buffers in turn;
-/// that one and those behind it write to the caller's scores. So the common plan, one dense stage
-/// and a link, goes straight from the caller's features to the caller's scores.
 template <typename T>
 class Engine {
  public:
-  explicit Engine(std::vector<StagePointer<T>> stages) : stages_(std::move(stages)) {
-    std::size_t widest = std::max(columns(), outputs());
-    for (std::size_t i = 0; i < stages_.size(); ++i) {
-      if (!stages_[i]->in_place()) direct_from_ = i;
-    }
-    for (std::size_t i = 0; i < direct_from_; ++i) {
-      scratch_columns_ = std::max(scratch_columns_, stages_[i]->outputs());
-    }
-    block_rows_ = rows_for(std::max(widest, scratch_columns_) * sizeof(T));
+  /// `links` are the stages behind the margin; all of them work in place.
+  Engine(Chain<T> body, Chain<T> links)
+      : body_(std::move(body)), links_(std::move(links)), passes_nan_(body_.passes_nan()) {
+    block_rows_ = rows_for(body_.widest() * sizeof(T));
+    chain_bytes_ =
+        whole_lines(std::max(body_.scratch_bytes(block_rows_), links_.scratch_bytes(block_rows_)));
   }
 
-  std::size_t columns() const noexcept { return stages_.front()->columns(); }
-  std::size_t outputs() const noexcept { return stages_.back()->outputs(); }
-  const std::vector<StagePointer<T>>& stages() const noexcept { return stages_; }
+  std::size_t columns() const noexcept { return body_.columns(); }
+  std::size_t outputs() const noexcept { return body_.outputs(); }
+  std::size_t operations() const noexcept { return body_.operations() + links_.operations(); }
+
+  /// One line a stage.
+  std::vector<std::string> plan() const {
+    std::vector<std::string> lines;
+    for (const auto& stage : body_.stages()) lines.push_back(stage->describe());
+    for (const auto& stage : links_.stages()) lines.push_back(stage->describe());
+    return lines;
+  }
 
   template <typename In>
   std::size_t scratch_bytes() const noexcept {
     const std::size_t converted = std::is_same_v<In, T> ? 0 : columns();
-    return block_rows_ * (converted + 2 * scratch_columns_) * sizeof(T);
+    return chain_bytes_ + block_rows_ * converted * sizeof(T);
   }
 
   template <typename In>
   std::optional<MissingValue> score(const In* x, std::size_t rows, T* y, bool refuses_missing,
                                     Workspace& workspace) const {
-    T* scratch = reinterpret_cast<T*>(workspace.reserve(scratch_bytes<In>()));
+    std::byte* const scratch = workspace.reserve(scratch_bytes<In>());
     for (std::size_t row = 0; row < rows; row += block_rows_) {
       const std::size_t count = std::min(block_rows_, rows - row);
       const In* features = x + row * columns();
       T* scores = y + row * outputs();
       run_block(features, count, scores, scratch);
-      if (!refuses_missing || !any_nan(scores, count * outputs())) continue;
+      if (!refuses_missing || (passes_nan_ && !any_nan(scores, count * outputs()))) continue;
       if (const auto missing = find_nan(features, count, columns())) {
         return MissingValue{row + missing->row, missing->column};
       }
@@ -99,11 +101,12 @@ class Engine {
   }
 
   template <typename In>
-  void run_block(const In* features, std::size_t rows, T* scores, T* scratch) const noexcept {
+  void run_block(const In* features, std::size_t rows, T* scores,
+                 std::byte* scratch) const noexcept {
     if constexpr (std::is_same_v<In, T>) {
       run_stages(features, rows, scores, scratch);
     } else {
-      T* converted = scratch + 2 * block_rows_ * scratch_columns_;
+      T* const converted = reinterpret_cast<T*>(scratch + chain_bytes_);
       for (std::size_t i = 0; i < rows * columns(); ++i) {
         converted[i] = static_cast<T>(load(features, i));
       }
@@ -111,20 +114,16 @@ class Engine {
     }
   }
 
-  void run_stages(const T* values, std::size_t rows, T* scores, T* scratch) const noexcept {
-    T* const other = scratch + block_rows_ * scratch_columns_;
-    for (std::size_t i = 0; i < stages_.size(); ++i) {
-      T* const between = values == scratch ? other : scratch;
-      T* const to = i >= direct_from_ ? scores : between;
-      stages_[i]->run(values, rows, to);
-      values = to;
-    }
+  void run_stages(const T* values, std::size_t rows, T* scores, std::byte* scratch) const noexcept {
+    body_.run(values, rows, scores, scratch);
+    links_.run(scores, rows, scores, scratch);
   }
 
-  std::vector<StagePointer<T>> stages_;
-  std::size_t direct_from_ = 0;      // the first stage that writes to the caller's scores
-  std::size_t scratch_columns_ = 0;  // the widest row between stages before that
+  Chain<T> body_;
+  Chain<T> links_;
+  bool passes_nan_;  // the scores tell whether a feature is NaN
   std::size_t block_rows_ = 1;
+  std::size_t chain_bytes_ = 0;  // the scratch of the chains for a block
 };
 
 }  // namespace thriftscore

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 #include <variant>
 
@@ -10,6 +11,8 @@
 #include "model/aligned.h"
 #include "model/engine.h"
 #include "model/file.h"
+#include "model/fold.h"
+#include "model/graph.h"
 #include "model/plan.h"
 #include "model/safetensors.h"
 
@@ -21,10 +24,8 @@ template <typename T>
 struct NormalizerTensors {
   explicit NormalizerTensors(const std::optional<ScaleSpec>& spec) {
     if (!spec) return;
-    for (std::size_t c = 0; c < spec->mean->size(); ++c) {
-      mean.push_back(static_cast<T>((*spec->mean)[c]));
-      scale.push_back(static_cast<T>((*spec->scale)[c]));
-    }
+    mean = rounded<T>(spec->mean);
+    scale = rounded<T>(spec->scale);
   }
 
   kernels::Normalizer<T> kernel_argument() const noexcept {
@@ -38,23 +39,40 @@ struct NormalizerTensors {
 
 using AnyEngine = std::variant<Engine<float>, Engine<double>>;
 
-AnyEngine make_engine(const Graph& graph) {
-  if (graph.description.precision == Precision::kFp32) {
-    return Engine<float>(make_plan<float>(graph));
-  }
-  return Engine<double>(make_plan<double>(graph));
+// Where the links at the end of the main chain begin.
+std::size_t links_from(const ChainSpec& stages) {
+  std::size_t from = stages.size();
+  while (from > 0 && std::holds_alternative<LinkSpec>(stages[from - 1].kind)) --from;
+  return from;
+}
+
+template <typename T>
+Engine<T> make_engine(Graph&& graph) {
+  const std::size_t columns = graph.description.features.size();
+  ChainSpec body = std::move(graph.stages);
+  const auto split = body.begin() + static_cast<std::ptrdiff_t>(links_from(body));
+  ChainSpec links(std::make_move_iterator(split), std::make_move_iterator(body.end()));
+  body.erase(split, body.end());
+  body = fold(std::move(body), graph.description.precision);
+  links = fold(std::move(links), graph.description.precision);
+  return Engine<T>(make_chain<T>(body, columns), make_chain<T>(links, outputs_of(body, columns)));
+}
+
+AnyEngine make_engine(Graph&& graph) {
+  if (graph.description.precision == Precision::kFp32) return make_engine<float>(std::move(graph));
+  return make_engine<double>(std::move(graph));
 }
 
 }  // namespace
 
 struct Model::Program {
-  explicit Program(const Graph& graph)
-      : engine(make_engine(graph)),
-        normalizers(NormalizerTensors<float>(graph.normalizer),
-                    NormalizerTensors<double>(graph.normalizer)) {}
+  explicit Program(Graph graph)
+      : normalizers(NormalizerTensors<float>(graph.normalizer),
+                    NormalizerTensors<double>(graph.normalizer)),
+        engine(make_engine(std::move(graph))) {}
 
-  AnyEngine engine;
   std::pair<NormalizerTensors<float>, NormalizerTensors<double>> normalizers;
+  AnyEngine engine;
 };
 
 void Workspace::Free::operator()(std::byte* data) const noexcept {
@@ -72,10 +90,8 @@ Model::Model(ModelDescription description, std::unique_ptr<const Program> progra
       [this](const auto& engine) {
         columns_ = engine.columns();
         outputs_ = engine.outputs();
-        for (const auto& stage : engine.stages()) {
-          description_.plan.push_back(stage->describe());
-          operations_per_row_ += stage->operations();
-        }
+        operations_per_row_ = engine.operations();
+        description_.plan = engine.plan();
       },
       program_->engine);
 }
@@ -87,8 +103,9 @@ std::shared_ptr<const Model> Model::load_bytes(std::span<const std::byte> file) 
   static_cast<void>(kernels::active_target());
   const Safetensors parsed = parse_safetensors(file);
   Graph graph = parse_graph(parsed);
-  auto program = std::make_unique<const Program>(graph);
-  return std::shared_ptr<const Model>(new Model(std::move(graph.description), std::move(program)));
+  ModelDescription description = graph.description;
+  auto program = std::make_unique<const Program>(std::move(graph));
+  return std::shared_ptr<const Model>(new Model(std::move(description), std::move(program)));
 }
 
 std::shared_ptr<const Model> Model::load_file(const std::filesystem::path& path) {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vector>
+#include <cstddef>
 
-#include "model/graph.h"
-#include "model/stage.h"
+#include "model/chain.h"
+#include "model/stage_spec.h"
 
 namespace thriftscore {
 
-/// The stages as they run, after folding; at least one. Nothing in them refers to the graph.
+/// The stages of a specification, as they stand, for rows of `columns` values.
 template <typename T>
-std::vector<StagePointer<T>> make_plan(const Graph& graph);
+Chain<T> make_chain(const ChainSpec& stages, std::size_t columns);
 
 }  // namespace thriftscore

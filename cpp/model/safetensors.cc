@@ -2,7 +2,9 @@
 #include "model/safetensors.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cassert>
 #include <cstring>
 
 #include "model/error.h"
@@ -16,14 +18,24 @@ static_assert(std::endian::native == std::endian::little, "tensors are read as t
 constexpr std::size_t kLengthBytes = 8;
 constexpr const char* kMetadataKey = "__metadata__";
 
+struct DatatypeTraits {
+  const char* name;
+  std::size_t bytes;
+};
+
+// By the value of Datatype.
+constexpr std::array<DatatypeTraits, 6> kDatatypes = {
+    {{"F32", 4}, {"F64", 8}, {"I32", 4}, {"I64", 8}, {"U8", 1}, {"U32", 4}}};
+
 std::size_t element_bytes(Datatype datatype) noexcept {
-  return datatype == Datatype::kF32 ? sizeof(float) : sizeof(double);
+  return kDatatypes[static_cast<std::size_t>(datatype)].bytes;
 }
 
 Datatype parse_datatype(const std::string& name, const std::string& where) {
-  if (name == "F32") return Datatype::kF32;
-  if (name == "F64") return Datatype::kF64;
-  refuse(where, ": dtype is ", shown(name), ", expected \"F32\" or \"F64\"");
+  for (std::size_t i = 0; i < kDatatypes.size(); ++i) {
+    if (name == kDatatypes[i].name) return static_cast<Datatype>(i);
+  }
+  refuse(where, ": dtype is ", shown(name), ", expected F32, F64, I32, I64, U8 or U32");
 }
 
 std::vector<std::uint64_t> parse_extents(const Json& list, const std::string& where) {
@@ -131,19 +143,40 @@ std::string_view header_text(std::span<const std::byte> file) {
   return {begin, length};
 }
 
+// Element `index` of values of type T at any address.
+template <typename T>
+T element(const Tensor& tensor, std::size_t index) noexcept {
+  T value;
+  std::memcpy(&value, tensor.bytes.data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+
 }  // namespace
+
+const char* name_of(Datatype datatype) noexcept {
+  return kDatatypes[static_cast<std::size_t>(datatype)].name;
+}
 
 std::size_t Tensor::size() const noexcept { return bytes.size() / element_bytes(datatype); }
 
 double Tensor::operator[](std::size_t index) const noexcept {
-  if (datatype == Datatype::kF32) {
-    float value = 0;
-    std::memcpy(&value, bytes.data() + index * sizeof(value), sizeof(value));
-    return static_cast<double>(value);
+  assert(datatype == Datatype::kF32 || datatype == Datatype::kF64);
+  return datatype == Datatype::kF32 ? double{element<float>(*this, index)}
+                                    : element<double>(*this, index);
+}
+
+std::int64_t Tensor::integer(std::size_t index) const noexcept {
+  assert(datatype != Datatype::kF32 && datatype != Datatype::kF64);
+  switch (datatype) {
+    case Datatype::kI32:
+      return element<std::int32_t>(*this, index);
+    case Datatype::kU8:
+      return element<std::uint8_t>(*this, index);
+    case Datatype::kU32:
+      return element<std::uint32_t>(*this, index);
+    default:
+      return element<std::int64_t>(*this, index);
   }
-  double value = 0;
-  std::memcpy(&value, bytes.data() + index * sizeof(value), sizeof(value));
-  return value;
 }
 
 std::string shape_text(std::span<const std::uint64_t> shape) {

@@ -13,7 +13,10 @@ inline constexpr std::uint64_t kFileBytesMax = std::uint64_t{4} << 30;
 inline constexpr std::uint64_t kHeaderBytesMax = std::uint64_t{16} << 20;
 inline constexpr std::size_t kTensorRankMax = 8;
 
-enum class Datatype : std::uint8_t { kF32, kF64 };
+enum class Datatype : std::uint8_t { kF32, kF64, kI32, kI64, kU8, kU32 };
+
+/// The name that the file uses.
+const char* name_of(Datatype datatype) noexcept;
 
 /// A tensor in the bytes it was parsed from. Row-major, little-endian, at any alignment.
 struct Tensor {
@@ -23,8 +26,10 @@ struct Tensor {
   std::span<const std::byte> bytes;  // exactly the product of the extents times the element size
 
   std::size_t size() const noexcept;
-  /// Element `index` in row-major order, widened to double. `index` < size().
+  /// Element `index` in row-major order, widened to double. `index` < size(); F32 or F64 only.
   double operator[](std::size_t index) const noexcept;
+  /// The same for the integer types, each of which int64 holds.
+  std::int64_t integer(std::size_t index) const noexcept;
 };
 
 /// "[3, 4]".

@@ -4,13 +4,14 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "model/graph.h"
+#include "model/aligned.h"
+#include "model/stage_spec.h"
 
 namespace thriftscore {
 
 /// One step of a plan: rows of columns() values to rows of outputs() values. Immutable.
-/// A new kind of stage needs a class in stages.cc, a StageSpec in graph.h and a line in plan.cc.
 template <typename T>
 class Stage {
  public:
@@ -25,9 +26,17 @@ class Stage {
   /// True where `y` of run() may be `x`; columns() and outputs() are then equal.
   virtual bool in_place() const noexcept { return false; }
 
+  /// True where a NaN in a row leaves at least one NaN in what the row gives, whatever the rest of
+  /// the row is. Where all stages do, NaN features are found by looking at the scores.
+  virtual bool passes_nan() const noexcept { return false; }
+
+  /// What run() takes of its `scratch` for so many rows; more rows never take less.
+  virtual std::size_t scratch_bytes(std::size_t /*rows*/) const noexcept { return 0; }
+
   /// x [rows, columns()] to y [rows, outputs()], at any address, apart unless in_place().
-  /// What a row gives does not depend on the rows beside it. No allocation.
-  virtual void run(const T* x, std::size_t rows, T* y) const noexcept = 0;
+  /// `scratch` is aligned to 64 bytes and of any content; it may be null where no byte is asked
+  /// for. What a row gives does not depend on the rows beside it. No allocation.
+  virtual void run(const T* x, std::size_t rows, T* y, std::byte* scratch) const noexcept = 0;
 
   /// Arithmetic operations a row, roughly: what decides where a request is computed.
   virtual std::size_t operations() const noexcept = 0;
@@ -43,19 +52,40 @@ class Stage {
 template <typename T>
 using StagePointer = std::unique_ptr<const Stage<T>>;
 
+/// `values` rounded to T, once each.
 template <typename T>
-StagePointer<T> make_scale(const ScaleSpec& scale);
+AlignedVector<T> rounded(const std::vector<double>& values) {
+  AlignedVector<T> result(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) result[i] = static_cast<T>(values[i]);
+  return result;
+}
 
+/// The stage of a specification, for rows of `columns` values: one overload for each operator.
 template <typename T>
-StagePointer<T> make_dense(const DenseSpec& dense);
-
-/// A scale and the dense stage behind it as one. Folds the scale into the weights where that costs
-/// no accuracy, otherwise keeps the subtraction of the mean. Null where the weights over the scale
-/// leave the range of T.
+StagePointer<T> make_stage(const ScaleSpec& scale, std::size_t columns);
 template <typename T>
-StagePointer<T> make_scaled_dense(const ScaleSpec& scale, const DenseSpec& dense);
-
+StagePointer<T> make_stage(const DenseSpec& dense, std::size_t columns);
 template <typename T>
-StagePointer<T> make_link(LinkFunction function, std::size_t columns);
+StagePointer<T> make_stage(const LinkSpec& link, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const SelectSpec& select, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const ImputeSpec& impute, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const ClipSpec& clip, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const RowNormSpec& row_norm, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const BinarizeSpec& binarize, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const OneHotSpec& one_hot, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const SparseLinearSpec& sparse_linear, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const ConcatSpec& concat, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const SumSpec& sum, std::size_t columns);
+template <typename T>
+StagePointer<T> make_stage(const ForestSpec& forest, std::size_t columns);
 
 }  // namespace thriftscore

@@ -81,6 +81,12 @@ const Json& JsonObject::array(const char* key) const {
   return value;
 }
 
+double JsonObject::number(const char* key) const {
+  const Json& value = member(key);
+  if (!value.is_number()) refuse(where_, ": ", key, ": expected a number, got ", value.type_name());
+  return value.get<double>();
+}
+
 std::uint64_t JsonObject::count(const char* key, std::uint64_t maximum) const {
   const Json& value = member(key);
   if (!value.is_number_unsigned()) {

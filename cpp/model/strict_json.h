@@ -13,7 +13,7 @@ namespace thriftscore {
 
 using Json = nlohmann::json;
 
-inline constexpr int kJsonDepthMax = 16;
+inline constexpr int kJsonDepthMax = 32;
 inline constexpr std::size_t kJsonValuesMax = 1U << 18;
 
 /// Parses `text`, which messages call `what`. Refused with a ModelError, beside what is no JSON:
@@ -34,6 +34,7 @@ class JsonObject {
   bool has(const char* key) const { return value_.contains(key); }
   const std::string& text(const char* key) const;
   const Json& array(const char* key) const;
+  double number(const char* key) const;
   /// A whole number of 0 to `maximum`.
   std::uint64_t count(const char* key,
                       std::uint64_t maximum = std::numeric_limits<std::uint64_t>::max()) const;

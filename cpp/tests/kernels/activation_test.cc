@@ -24,6 +24,7 @@ constexpr long double kSigmoidUlp = std::is_same_v<T, float> ? 2 : 3;
 template <typename T>
 constexpr long double kSoftmaxUlp = std::is_same_v<T, float> ? 2 : 4;
 constexpr long double kExponentialUlp = 2;
+constexpr long double kUnitUlp = 3;  // exponential_unit, complementary_log_log
 
 // Far more digits than float needs in double, and than double needs in long double.
 template <typename T>
@@ -38,6 +39,32 @@ template <typename T>
 Wide<T> exact_sigmoid(T x) {
   const Wide<T> power = std::exp(-std::abs(Wide<T>{x}));
   return (x < 0 ? power : Wide<T>{1}) / (1 + power);
+}
+
+template <typename T>
+Wide<T> exact_tanh(T x) {
+  return std::tanh(Wide<T>{x});
+}
+
+template <typename T>
+Wide<T> exact_softplus(T x) {
+  return (x < 0 ? 0 : Wide<T>{x}) + std::log1p(std::exp(-std::abs(Wide<T>{x})));
+}
+
+template <typename T>
+Wide<T> exact_complementary_log_log(T x) {
+  return -std::expm1(-std::exp(Wide<T>{x}));
+}
+
+// SELU's constants (Klambauer et al. 2017).
+template <typename T>
+constexpr T kScale = static_cast<T>(1.0507009873554805);
+template <typename T>
+constexpr T kNegative = static_cast<T>(1.7580993408473766);
+
+template <typename T>
+Wide<T> exact_exponential_unit(T x) {
+  return x > 0 ? Wide<T>{kScale<T>} * x : Wide<T>{kNegative<T>} * std::expm1(Wide<T>{x});
 }
 
 template <typename T>
@@ -69,8 +96,8 @@ std::vector<T> sweep() {
 template <typename T>
 class ActivationTest : public KernelTest<T> {
  protected:
-  void expect_accurate(void (*kernel)(T*, std::size_t) noexcept, Wide<T> (*exact)(T),
-                       long double ulp_max) {
+  template <class Kernel>
+  void expect_accurate(Kernel kernel, Wide<T> (*exact)(T), long double ulp_max) {
     const std::vector<T> x = sweep<T>();
     std::vector<T> y = x;
     kernel(y.data(), y.size());
@@ -116,6 +143,37 @@ TYPED_TEST(ActivationTest, SigmoidIsAccurateEverywhere) {
   });
 }
 
+TYPED_TEST(ActivationTest, TanhAndSoftplusAreAccurateEverywhere) {
+  this->with_every_target([&](const Kernels<TypeParam>& kernels) {
+    this->expect_accurate(kernels.tanh, exact_tanh<TypeParam>, kSigmoidUlp<TypeParam>);
+    this->expect_accurate(kernels.softplus, exact_softplus<TypeParam>, kSigmoidUlp<TypeParam>);
+  });
+}
+
+TYPED_TEST(ActivationTest, UnitsBuiltOnExponentialsAreAccurateEverywhere) {
+  using T = TypeParam;
+  this->with_every_target([&](const Kernels<T>& kernels) {
+    this->expect_accurate(kernels.complementary_log_log, exact_complementary_log_log<T>, kUnitUlp);
+    const auto selu = [&kernels](T* y, std::size_t count) {
+      kernels.exponential_unit(kScale<T>, kNegative<T>, y, count);
+    };
+    this->expect_accurate(selu, exact_exponential_unit<T>, kUnitUlp);
+  });
+}
+
+TYPED_TEST(ActivationTest, RectifiersAreExactEverywhere) {
+  using T = TypeParam;
+  this->with_every_target([&](const Kernels<T>& kernels) {
+    this->expect_accurate(
+        kernels.relu, +[](T x) { return Wide<T>{x < 0 ? 0 : x}; }, 0);
+    const auto leaky = [&kernels](T* y, std::size_t count) {
+      kernels.leaky_relu(T(0.25), y, count);
+    };
+    this->expect_accurate(
+        leaky, +[](T x) { return Wide<T>{static_cast<T>(x < 0 ? x / 4 : x)}; }, 0);
+  });
+}
+
 TYPED_TEST(ActivationTest, SpecialValuesFollowIeee) {
   using T = TypeParam;
   const T infinity = this->kInfinity;
@@ -132,6 +190,16 @@ TYPED_TEST(ActivationTest, SpecialValuesFollowIeee) {
     EXPECT_TRUE(std::isnan(y[0]));
     const std::vector<T> probabilities = {1, 0, T(0.5), T(0.5), 1, 0, T(0.5), 1, 0};
     EXPECT_EQ(std::vector<T>(y.begin() + 1, y.end()), probabilities);
+    y = x;
+    kernels.tanh(y.data(), y.size());
+    EXPECT_TRUE(std::isnan(y[0]));
+    EXPECT_TRUE(std::signbit(y[4]));
+    const std::vector<T> tangents = {1, -1, 0, 0, 1, -1, this->kDenormal, 1, -1};
+    EXPECT_EQ(std::vector<T>(y.begin() + 1, y.end()), tangents);
+    y = x;
+    kernels.relu(y.data(), y.size());
+    EXPECT_TRUE(std::isnan(y[0]));
+    EXPECT_EQ(y[2], 0);
   });
 }
 
@@ -139,7 +207,8 @@ TYPED_TEST(ActivationTest, ResultDoesNotDependOnPositionCountOrAddress) {
   using T = TypeParam;
   const std::vector<T> x = this->random_values(70, -20, 20);
   this->with_every_target([&](const Kernels<T>& kernels) {
-    for (const auto kernel : {kernels.exponential, kernels.sigmoid}) {
+    for (const auto kernel : {kernels.exponential, kernels.sigmoid, kernels.relu, kernels.tanh,
+                              kernels.softplus, kernels.complementary_log_log}) {
       std::vector<T> alone = x;
       for (T& value : alone) kernel(&value, 1);
       for (std::size_t count = 0; count <= x.size(); ++count) {

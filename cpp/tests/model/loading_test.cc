@@ -16,18 +16,6 @@
 namespace thriftscore::testing {
 namespace {
 
-// A heap copy of exactly the file, so that a sanitizer sees a read beyond it.
-std::string refusal(const Bytes& file) {
-  const auto exact = std::make_unique<std::byte[]>(file.size());
-  std::copy(file.begin(), file.end(), exact.get());
-  try {
-    Model::load_bytes({exact.get(), file.size()});
-  } catch (const ModelError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 struct Case {
   std::string name;
   std::function<void(ModelFile&)> spoil;
@@ -91,10 +79,10 @@ const Case kGraphCases[] = {
     {"BinaryWithThreeScores", [](ModelFile& f) { f.graph["task"] = "binary_classification"; },
      "expected 2 and 1 for binary_classification"},
     {"NoStages", [](ModelFile& f) { f.graph["stages"] = Json::array(); },
-     "stages: has 0 entries, expected 1 to 1024"},
+     "stages: has 0 entries, expected at least 1"},
     {"TooManyStages",
      [](ModelFile& f) { f.graph["stages"] = std::vector<Json>(1025, Json::object()); },
-     "stages: has 1025 entries"},
+     "stages: 1025 stages beside 0 others, expected at most 1024 in all"},
     {"StagesNoList", [](ModelFile& f) { f.graph["stages"] = 3; },
      "stages: expected a list, got number"},
     {"StageNoObject", [](ModelFile& f) { stage(f, 1) = 3; },
@@ -115,18 +103,16 @@ const Case kGraphCases[] = {
 INSTANTIATE_TEST_SUITE_P(Graph, Refuses, ::testing::ValuesIn(kGraphCases), case_name);
 
 const Case kStageCases[] = {
-    {"LinkNotLast", [](ModelFile& f) { f.graph["stages"].push_back(stage(f, 2)); },
-     "stage 2 (link): a link is the last stage"},
-    {"UnknownLink", [](ModelFile& f) { stage(f, 2)["function"] = "probit"; },
-     "stage 2 (link): function is \"probit\", expected identity, sigmoid, softmax or exp"},
+    {"UnknownLink", [](ModelFile& f) { stage(f, 2)["function"] = "elu"; },
+     "stage 2 (link): function is \"elu\", expected one of identity, sigmoid, softmax, exp"},
     {"SoftmaxOfOne",
      [](ModelFile& f) {
        f.tensor("weights") = {"weights", {1, 4}, {1, 2, 3, 4}};
        f.tensor("bias") = {"bias", {1}, {0}};
      },
      "stage 2 (link): softmax of 1 column, expected at least 2"},
-    {"UnknownActivation", [](ModelFile& f) { stage(f, 1)["activation"] = "relu"; },
-     "stage 1 (dense): activation is \"relu\", expected \"identity\""},
+    {"UnknownActivation", [](ModelFile& f) { stage(f, 1)["activation"] = "exp"; },
+     "stage 1 (dense): activation is \"exp\", expected one of identity, relu, leaky_relu"},
     {"NoSuchTensor", [](ModelFile& f) { stage(f, 1)["weights"] = "w"; },
      "stage 1 (dense): weights: there is no tensor \"w\""},
     {"TensorTwice", [](ModelFile& f) { stage(f, 0)["mean"] = "scale"; },
@@ -226,7 +212,7 @@ const HeaderCase kHeaderCases[] = {
     {"GraphNoText", R"({"__metadata__":{"thriftscore":{}}})", "expected text, got object"},
     {"TrailingBytesInHeader", header_of("") + "x", "header: no valid JSON at byte"},
     {"DeepNesting", std::string(R"({"a":)") + std::string(100000, '['),
-     "JSON nested deeper than 16"},
+     "JSON nested deeper than 32"},
     {"VeryLongNumber", "{\"a\":" + std::string(600000, '1') + "}", "a number is out of range"},
     {"KeyTwice", R"({"__metadata__":{},"__metadata__":{}})",
      "header: key \"__metadata__\" is given twice"},
@@ -241,7 +227,7 @@ const HeaderCase kHeaderCases[] = {
      header_of(R"("t":{"dtype":"F32","shape":[4],"data_offsets":[0,16],"x":1})"),
      "tensor \"t\": unknown key \"x\""},
     {"UnknownDatatype", header_of(entry("t", "[4]", "[0,16]", "BF16")),
-     "tensor \"t\": dtype is \"BF16\", expected \"F32\" or \"F64\""},
+     "tensor \"t\": dtype is \"BF16\", expected F32, F64, I32, I64, U8 or U32"},
     {"NoDimensions", header_of(entry("t", "[]", "[0,16]")),
      "tensor \"t\": has 0 dimensions, expected 1 to 8"},
     {"ManyDimensions", header_of(entry("t", "[1,1,1,1,1,1,1,1,4]", "[0,16]")),

@@ -18,7 +18,7 @@ struct NamedTensor {
   std::string name;
   std::vector<std::uint64_t> shape;
   std::vector<double> values;
-  bool is_double = true;
+  std::string dtype = "F64";  // F32, F64, I32, I64, U8 or U32
 };
 
 /// A model as its parts, each of which a test may spoil before build().
@@ -45,8 +45,14 @@ ModelFile example(std::size_t columns, std::size_t outputs, const std::string& l
 /// The smallest file: 3 features, one score, no normaliser.
 ModelFile tiny();
 
+/// A regression over `columns` features of these stages and tensors, which propagates NaN.
+ModelFile staged(std::size_t columns, Json stages, std::vector<NamedTensor> tensors);
+
 /// What the stages of `file` give for one row, in long double and without folding.
 std::vector<long double> reference(const ModelFile& file, const std::vector<double>& row);
+
+/// Why the engine refuses `file`; empty if it loads.
+std::string refusal(const Bytes& file);
 
 /// Reproducible numbers in [-1, 1).
 std::vector<double> numbers(std::size_t count, std::uint64_t seed);
