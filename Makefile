@@ -44,7 +44,7 @@ fuzz: FUZZ_SECONDS = 0
 fuzz: test-fuzz ## Fuzz the wire codec until a crash or an interrupt
 
 lock: $(STAMPS)/venv ## Resolve the Python dependencies anew into requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra import --group dev --generate-hashes --no-header \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-header \
 	  --quiet --upgrade --python-version 3.11 -o requirements.lock
 
 clean: ## Remove everything that was built; keeps the sources and your model repositories

@@ -43,7 +43,7 @@ def unusual_rows(rows: Any, dtype: Any, *, missing: bool, infinite: bool) -> NDA
     random = np.random.default_rng(7)
     limits = np.finfo(dtype)
     values = [limits.max / 4, -limits.max / 4, limits.smallest_subnormal, -0.0, 0.0]
-    values = [min(max(float(v), -1e37), 1e37) for v in values]
+    values = [min(max(float(v), -1e25), 1e25) for v in values]
     values += [np.nan] * 3 if missing else []
     values += [np.inf, -np.inf] if infinite else []
     made = np.repeat(rows[:100], 2, axis=0)

@@ -252,9 +252,8 @@ def test_trees_decide_as_scikit_learn_does(name: str) -> None:
     source, rows = train(name)
     for precision, dtype in (("fp64", np.float64), ("fp32", np.float32)):
         answered = answer(source, precision, None, None)
-        missing = '"missing_values": "propagate"' in answered.model[:4_000_000].decode(
-            "latin-1"
-        ).replace("\\", "")
+        reference = Reference(answered.model)
+        missing = reference.header["missing_values"] == "propagate"
         rounded = rows.astype(dtype).astype(float)
         for tried in (
             answered.golden.features,
@@ -262,9 +261,12 @@ def test_trees_decide_as_scikit_learn_does(name: str) -> None:
             unusual_rows(rounded, dtype, missing=missing, infinite=False),
         ):
             expected = source.answers(tried)
-            scores = Reference(answered.model, np.float64).evaluate(tried)
+            scores = reference.evaluate(tried)
+            if name == "isolation":  # its offset cancels most of the score
+                np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-14)
+                continue
             single = "XGBoost" in name
-            same_to_ulps(scores, expected, 8 if single else 64, np.float32 if single else float)
+            same_to_ulps(scores, expected, 4, np.float32 if single else float)
 
 
 def mixed_frame() -> tuple[Any, Any]:

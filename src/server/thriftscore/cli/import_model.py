@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -38,6 +38,10 @@ def import_command(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load a pickle, which runs any code in it.")
     ] = False,
+    backend: Annotated[
+        Literal["native", "onnxruntime"],
+        typer.Option(help="What computes it; onnxruntime takes any ONNX file, and is slower."),
+    ] = "native",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Convert a trained model, compare it with its source row by row, and publish it."""
@@ -49,6 +53,7 @@ def import_command(
         missing_values=missing_values,
         sample=sample,
         allow_pickle=allow_pickle,
+        backend=backend,
     )
     with progress() as step:
         imported = import_model(source, options, step)

@@ -49,12 +49,12 @@ def read_lightgbm_file(data: bytes) -> SourceModel:
     native = read_lightgbm(text)
     library = _library("lightgbm")
     try:
-        booster = library.Booster(params={"verbose": -1, "num_threads": 1}, model_str=text)
+        booster = library.Booster(model_str=text)
     except library.basic.LightGBMError as error:
         raise ModelRefused(f"LightGBM cannot read the file: {error}") from error
 
     def answers(rows: Doubles) -> Doubles:
-        return np.asarray(booster.predict(rows), np.float64).reshape(len(rows), -1)
+        return np.asarray(booster.predict(rows, num_threads=1), np.float64).reshape(len(rows), -1)
 
     return _source(native, "lightgbm", "fp64", answers)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from thriftscore.importers.source_format import SourceFormat, importable_format
 from thriftscore.importers.source_model import Answered, SourceModel, answer
 from thriftscore.importers.stages import Doubles
 from thriftscore.model import Model
-from thriftscore.repository import ImportReport, NewVersion, Source
+from thriftscore.repository import ImportReport, NewVersion, OnnxModel, Source
 from thriftscore.repository.files import read_file
 from thriftscore.repository.golden import differences
 
@@ -46,6 +46,8 @@ class ImportOptions:
     """Rows to compare on; None = seeded ones."""
     allow_pickle: bool = False
     """Whether the source may be a pickle, which runs code when it is loaded."""
+    backend: Literal["native", "onnxruntime"] = "native"
+    """What computes the model: the engine, or ONNX Runtime, which has every operator."""
     pickle_timeout_s: float = 300.0
     """How long converting a pickle may take."""
 
@@ -56,7 +58,7 @@ class ImportedModel:
 
     version: NewVersion
     report: ImportReport
-    model: Model
+    model: Model | OnnxModel
 
 
 @dataclass(frozen=True)
@@ -86,19 +88,57 @@ def import_model(
     data = _read_source(source)
     sample = read_sample(options.sample) if options.sample is not None else None
     found = importable_format(source, data)
+    if options.backend == "onnxruntime":
+        return _keep(found, source, (data, sample), options, progress)
     read = _read_by(found) if found not in _IN_A_CHILD else None
     if read is None:
         original = _from_child(found, data, sample, options, progress)
     else:
         progress("understanding the model")
         original = _answered(read(data), sample, options, progress)
-    origin = Source(
-        format=original.format,
+    origin = _origin(original.format, source, data, original.libraries)
+    return _finish(original, origin, options, progress)
+
+
+def _origin(kind: str, source: Path, data: bytes, libraries: tuple[str, ...]) -> Source:
+    return Source(
+        format=kind,
         file_name=source.name,
         sha256=hashlib.sha256(data).hexdigest(),
-        libraries={name: metadata.version(_installed(name)) for name in original.libraries},
+        libraries={name: metadata.version(_installed(name)) for name in libraries},
     )
-    return _finish(original, origin, options, progress)
+
+
+def _keep(
+    found: SourceFormat,
+    source: Path,
+    contents: tuple[bytes, Sample | None],
+    options: ImportOptions,
+    progress: Callable[[str], None],
+) -> ImportedModel:
+    """An ONNX file as it is, for ONNX Runtime."""
+    data, sample = contents
+    if found is not SourceFormat.ONNX:
+        raise InvalidArgument(
+            f"--backend onnxruntime takes ONNX files, '{source}' is {found.value}"
+        )
+    from thriftscore.importers.onnx_kept import keep_onnx  # noqa: PLC0415 - needs onnx
+
+    progress("asking ONNX Runtime")
+    kept = keep_onnx(data, sample, options.missing_values)
+    model = OnnxModel(kept.data, kept.binding)
+    origin = _origin("onnx", source, data, ("onnx", "onnxruntime", "numpy"))
+    original = _Original(
+        answered=Answered(kept.data, kept.golden),
+        both_double=model.precision == "fp64",
+        reference="onnxruntime itself",
+        format="onnx",
+        libraries=(),
+    )
+    report = _compare(model, original)
+    tolerance = _TOLERANCES[kept.binding.precision]
+    version = NewVersion(kept.data, kept.golden, tolerance, origin, report, kept.binding)
+    return ImportedModel(version, report, model)
 
 
 def _read_source(source: Path) -> bytes:
@@ -212,7 +252,7 @@ def _finish(
     return ImportedModel(version, report, model)
 
 
-def _compare(model: Model, original: _Original) -> ImportReport:
+def _compare(model: Model | OnnxModel, original: _Original) -> ImportReport:
     golden = original.answered.golden
     scores = model.score(golden.features)
     worst = differences(scores, golden.scores)

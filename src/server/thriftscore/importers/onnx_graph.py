@@ -47,7 +47,7 @@ def read_onnx(data: bytes) -> OnnxModel:
 
 
 def _understand(graph: onnx.GraphProto) -> OnnxModel:
-    name, precision, (batch, columns) = _input(graph)
+    name, precision, (batch, columns) = graph_input(graph)
     values: dict[str, Value] = {
         tensor.name: Constant(tensor_values(tensor)) for tensor in graph.initializer
     }
@@ -59,13 +59,13 @@ def _understand(graph: onnx.GraphProto) -> OnnxModel:
     return OnnxModel(
         native=_native_model(rows, classes, columns),
         input_name=name,
-        scores_name=_before_zip_map(graph, output_name),
+        scores_name=before_zip_map(graph, output_name),
         precision=precision,
         batch=batch,
     )
 
 
-def _input(graph: onnx.GraphProto) -> tuple[str, Precision, tuple[int | None, int]]:
+def graph_input(graph: onnx.GraphProto) -> tuple[str, Precision, tuple[int | None, int]]:
     """Name, type, rows and columns of the one input."""
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
@@ -134,7 +134,8 @@ def _scores(graph: onnx.GraphProto, values: dict[str, Value]) -> tuple[str, Rows
     return scores[0]
 
 
-def _before_zip_map(graph: onnx.GraphProto, output: str) -> str:
+def before_zip_map(graph: onnx.GraphProto, output: str) -> str:
+    """The tensor of an output; where that is a ZipMap, the tensor before it."""
     makers = {name: node for node in graph.node for name in node.output}
     maker = makers.get(output)
     return maker.input[0] if maker is not None and maker.op_type == "ZipMap" else output

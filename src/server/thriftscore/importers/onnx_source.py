@@ -41,7 +41,7 @@ def _session(data: bytes, scores_name: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = _ONLY_ERRORS
     try:
         return onnxruntime.InferenceSession(
-            _scores_only(data, scores_name), options, providers=["CPUExecutionProvider"]
+            scores_only(data, scores_name), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # its exceptions have no common base of their own
         raise ModelRefused(f"ONNX Runtime cannot load the file: {_first_line(error)}") from error
@@ -71,7 +71,7 @@ def _blocks(rows: Doubles, count: int) -> list[Doubles]:
     return np.split(filled, len(filled) // count)
 
 
-def _scores_only(data: bytes, scores_name: str) -> bytes:
+def scores_only(data: bytes, scores_name: str) -> bytes:
     """The same graph with the scores as its only output.
 
     Without its ZipMap, that is, which ONNX Runtime has in single precision only.

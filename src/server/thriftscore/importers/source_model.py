@@ -48,16 +48,26 @@ def answer(
     missing_values: MissingValues | None,
     sample: Sample | None,
 ) -> Answered:
+    """Write the native model and ask the source."""
+    missing_values, golden = ask(source, precision, missing_values, sample)
+    return Answered(encode(source.native, precision, missing_values), golden)
+
+
+def ask(
+    source: SourceModel,
+    precision: Precision,
+    missing_values: MissingValues | None,
+    sample: Sample | None,
+) -> tuple[MissingValues, Golden]:
     """Ask the source. Without a choice, NaN is refused where the source has no rule for it."""
-    native = source.native
     if sample is not None:
-        check_sample(sample, native.features, named=source.named)
+        check_sample(sample, source.native.features, named=source.named)
     if missing_values is None:
         missing_values = "propagate" if _accepts_nan(source) else "refuse"
     rows = sample.rows if sample is not None else _rows(source, missing_values)
     if "fp32" in {precision, source.computes_in}:
         rows = np.asarray(rows, np.float32).astype(np.float64)
-    return Answered(encode(native, precision, missing_values), Golden(rows, source.answers(rows)))
+    return missing_values, Golden(rows, source.answers(rows))
 
 
 def _rows(source: SourceModel, missing_values: MissingValues) -> Doubles:

@@ -20,7 +20,7 @@ from thriftscore.serving.tensors import INPUT_NAME, OUTPUT_NAME
 
 if TYPE_CHECKING:
     from thriftscore.model import Model
-    from thriftscore.repository import ServedModel
+    from thriftscore.repository import OnnxModel, ServedModel
     from thriftscore.serving.statistics import (
         Duration,
         OutcomeStatistics,
@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     )
 
 PLATFORM = "thriftscore_native"
+ONNX_PLATFORM = "onnxruntime_onnx"
 _ANY = -1
 _CONTRACT_DATATYPES: dict[str, int] = {"fp32": DataType.FP32, "fp64": DataType.FP64}
 
 
-def contract_datatype(model: Model) -> int:
+def contract_datatype(model: Model | OnnxModel) -> int:
     """The contract's DataType of a model's scores."""
     return _CONTRACT_DATATYPES[model.precision]
 
@@ -47,7 +48,7 @@ def describe_model(
         name=served.name,
         model_version=str(served.version),
         versions=[str(version.version) for version in ready],
-        platform=PLATFORM,
+        platform=PLATFORM if model.native is not None else ONNX_PLATFORM,
         inputs=[TensorMetadata(INPUT_NAME, datatype, [_ANY, model.columns])],
         outputs=[TensorMetadata(OUTPUT_NAME, datatype, [_ANY, model.outputs])],
         feature_names=list(model.feature_names),
