@@ -13,7 +13,7 @@ import safetensors
 from scipy import special
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
-ZERO_MAX = 1e-35
+ZERO_MAX = float(np.float32(1e-35))
 
 ELEMENTWISE = {
     "identity": lambda x: x,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from thriftscore.importers.native_model import NativeModel
 from thriftscore.importers.stages import Chain, Concat, Sum, TreeEnsemble
+from thriftscore.model import Model
 
 ROWS_MAX = 2000
 
@@ -60,3 +61,10 @@ def same_to_ulps(scores: Any, expected: Any, ulps: int, dtype: Any) -> None:
     step = np.spacing(np.maximum(np.abs(scores[finite]), np.abs(expected[finite])))
     off = np.abs(scores[finite].astype(float) - expected[finite].astype(float)) / step
     assert off.max(initial=0) <= ulps, f"{off.max()} ulp"
+
+
+def engine(data: bytes, rows: Any) -> NDArray[np.floating]:
+    """The scores that the compiled engine gives, of rows of its own precision."""
+    model = Model.load_bytes(data)
+    dtype = np.float32 if model.precision == "fp32" else np.float64
+    return model.score(np.ascontiguousarray(rows, dtype))

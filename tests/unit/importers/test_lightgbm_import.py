@@ -7,7 +7,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
-from fidelity import boundary_rows, unusual_rows
+from fidelity import boundary_rows, engine, unusual_rows
 from sklearn import datasets
 
 from reference_engine import Reference
@@ -63,7 +63,8 @@ def train(name: str) -> tuple[Any, Any]:
 def test_every_decision_and_every_sum_is_that_of_lightgbm(name: str) -> None:
     booster, rows = train(name)
     source = read_lightgbm_file(booster.model_to_string().encode())
-    reference = Reference(encode(source.native, "fp64", "propagate"))
+    data = encode(source.native, "fp64", "propagate")
+    reference = Reference(data)
     trees = reference.header["stages"][:1]
     for tried in (
         boundary_rows(source.native, rows, np.float64),
@@ -73,6 +74,11 @@ def test_every_decision_and_every_sum_is_that_of_lightgbm(name: str) -> None:
         np.testing.assert_array_equal(reference.chain(trees, tried), raw)
         scores = reference.evaluate(tried)
         np.testing.assert_allclose(scores, source.answers(tried), rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(engine(data, tried), scores, rtol=1e-12, atol=1e-15)
+    single = encode(source.native, "fp32", "propagate")
+    tried = boundary_rows(source.native, rows, np.float32)
+    expected = source.answers(tried)
+    np.testing.assert_allclose(engine(single, tried), expected, rtol=5e-6, atol=1e-7)
 
 
 def test_categories_go_where_lightgbm_sends_them() -> None:
@@ -87,6 +93,7 @@ def test_categories_go_where_lightgbm_sends_them() -> None:
     tried = np.concatenate([rows, spoiled(rows)])
     tried[:5, 0] = [-1.0, 1000.0, 2.5, np.nan, 69.999]
     np.testing.assert_array_equal(Reference(data).evaluate(tried), source.answers(tried))
+    np.testing.assert_array_equal(engine(data, tried), source.answers(tried))
 
 
 def test_texts_of_a_data_frame_become_categories() -> None:

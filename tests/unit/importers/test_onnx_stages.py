@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from fidelity import boundary_rows, unusual_rows
+from fidelity import boundary_rows, engine, unusual_rows
 from onnx import TensorProto, helper
 
 from reference_engine import Reference
@@ -89,9 +89,12 @@ def test_graphs_of_skl2onnx_give_what_onnx_runtime_gives(name: str) -> None:
     answered = answer(source, "fp32", None, None)
     for tried in (answered.golden.features, rows.astype(np.float32).astype(float)):
         expected = source.answers(tried)
-        scores = Reference(answered.model, np.float32).evaluate(tried)
         typical = np.maximum(np.maximum(1, abs(expected)), np.median(abs(expected), axis=0))
-        assert np.nanmax(abs(scores - expected) / typical) <= 2e-5
+        for scores in (
+            Reference(answered.model, np.float32).evaluate(tried),
+            engine(answered.model, tried),
+        ):
+            assert np.nanmax(abs(scores - expected) / typical) <= 2e-5
 
 
 def node(operator: str, inputs: str, output: str = "Y", **attributes: Any) -> onnx.NodeProto:
@@ -115,7 +118,7 @@ def graph(nodes: list[onnx.NodeProto], *, batch: int | None = None, **tensors: A
             nodes,
             "graph",
             [helper.make_tensor_value_info("X", TensorProto.FLOAT, shape)],
-            [helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [None, None])],
             constants,
         ),
         opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 5)],
@@ -227,9 +230,8 @@ def test_operators_mean_what_onnx_says(name: str) -> None:
     source = read_onnx_file(GRAPHS[name])
     data = answer(source, "fp64", "propagate", None).model
     rows = np.round(whole_rows(60)) if name == "one hot" else whole_rows(60)
-    np.testing.assert_allclose(
-        Reference(data).evaluate(rows), source.answers(rows), rtol=2e-6, atol=2e-6
-    )
+    for scores in (Reference(data).evaluate(rows), engine(data, rows)):
+        np.testing.assert_allclose(scores, source.answers(rows), rtol=2e-6, atol=2e-6)
 
 
 def trees(modes: list[str], *, tracks: int, classifier: bool = False) -> bytes:
@@ -281,6 +283,7 @@ def test_every_test_of_trees_decides_as_in_onnx_runtime(
     )
     scores = Reference(data, np.float32).evaluate(tried)
     np.testing.assert_allclose(scores, source.answers(tried), rtol=1e-6)
+    np.testing.assert_allclose(engine(data, tried), source.answers(tried), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
-from fidelity import boundary_rows, same_to_ulps, unusual_rows
+from fidelity import boundary_rows, engine, same_to_ulps, unusual_rows
 from sklearn import datasets
 
 from reference_engine import Reference
@@ -74,6 +74,7 @@ def test_every_decision_and_every_sum_is_that_of_xgboost(name: str) -> None:
         np.testing.assert_array_equal(sums(data, tried), margins)
         scores = Reference(data, np.float32).evaluate(tried)
         np.testing.assert_allclose(scores, source.answers(tried), rtol=2e-6, atol=1e-7)
+        np.testing.assert_allclose(engine(data, tried), source.answers(tried), rtol=2e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["reg:squarederror", "multi:softprob"])
@@ -83,6 +84,7 @@ def test_rows_in_double_are_decided_as_after_rounding_to_single(name: str) -> No
     data = encode(source.native, "fp64", "propagate")
     tried = boundary_rows(source.native, rows.astype(float), np.float64)
     expected = booster.predict(xgboost.DMatrix(tried), output_margin=True)
+    np.testing.assert_allclose(engine(data, tried), source.answers(tried), rtol=2e-6)
     reference = Reference(data)
     stages = [stage for stage in reference.header["stages"] if stage["op"] != "link"]
     same_to_ulps(reference.chain(stages, tried), expected.reshape(len(tried), -1), 0, np.float32)
@@ -96,8 +98,9 @@ def test_linear_boosters_skip_missing_values(classes: int, target: str) -> None:
     options |= {"num_class": classes} if classes > 2 else {}
     booster = xgboost.train(options, xgboost.DMatrix(rows, labels), 5)
     source = read_xgboost_file(bytes(booster.save_raw("json")))
-    scores = Reference(encode(source.native, "fp64", "propagate")).evaluate(rows)
-    np.testing.assert_allclose(scores, source.answers(rows), rtol=1e-5, atol=1e-6)
+    data = encode(source.native, "fp64", "propagate")
+    for scores in (Reference(data).evaluate(rows), engine(data, rows)):
+        np.testing.assert_allclose(scores, source.answers(rows), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("one_hot_max", [1, 100])
@@ -113,7 +116,9 @@ def test_categories_go_where_xgboost_sends_them(one_hot_max: int) -> None:
     booster = xgboost.train(options, matrix, 10)
     source = read_xgboost_file(bytes(booster.save_raw("json")))
     tried = np.concatenate([rows, rows + np.array([100, 0, 0]), rows * np.array([0, np.nan, 1])])
-    scores = Reference(encode(source.native, "fp32", "propagate"), np.float32).evaluate(tried)
+    data = encode(source.native, "fp32", "propagate")
+    scores = Reference(data, np.float32).evaluate(tried)
+    np.testing.assert_array_equal(engine(data, tried), scores)
     expected = booster.predict(xgboost.DMatrix(tried, feature_types=kinds, enable_categorical=True))
     np.testing.assert_array_equal(scores[:, 0], expected)
 

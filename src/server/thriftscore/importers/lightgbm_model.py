@@ -22,6 +22,7 @@ from thriftscore.importers.trees import (
     Combination,
     Tree,
     forest,
+    thresholds_before,
 )
 
 _LINKS: dict[str, LinkFunction] = {
@@ -38,6 +39,7 @@ _LINKS: dict[str, LinkFunction] = {
     "multiclass": "softmax",
 }
 _MISSING_ZERO, _MISSING_NAN = 1, 2
+_ZERO_MAX = float(np.float32(1e-35))
 _PANDAS_CATEGORIES = "pandas_categorical:"
 
 
@@ -162,16 +164,24 @@ def _tree(fields: Mapping[str, str]) -> Tree:
     if len(values) != leaves or len(decisions) != inner:
         raise ModelRefused(f"a tree of {leaves} leaves has {len(values)} leaf values")
     categorical = (decisions & 1) != 0
+    thresholds = _numbers(fields, "threshold")
+    tiny = (np.abs(thresholds) <= _ZERO_MAX) & ~categorical
+    thresholds[tiny] = thresholds_before(_without_tiny, thresholds[tiny])
     nowhere = np.zeros(leaves, np.int64)
     return Tree(
         features=np.concatenate([_integers(fields, "split_feature"), nowhere + LEAF]),
-        thresholds=np.concatenate([_numbers(fields, "threshold"), np.zeros(leaves)]),
+        thresholds=np.concatenate([thresholds, np.zeros(leaves)]),
         left=np.concatenate([_children(fields, "left_child", inner), nowhere]),
         right=np.concatenate([_children(fields, "right_child", inner), nowhere]),
         flags=np.concatenate([_flags(decisions), nowhere]).astype(np.uint8),
         values=np.concatenate([np.zeros(inner), values]),
         sets=_category_sets(fields) if categorical.any() else (),
     )
+
+
+def _without_tiny(values: Doubles) -> Doubles:
+    """What LightGBM keeps of a row: values next to zero count as zero."""
+    return np.where(np.abs(values) <= _ZERO_MAX, 0.0, values)
 
 
 def _integers(fields: Mapping[str, str], name: str) -> np.ndarray:

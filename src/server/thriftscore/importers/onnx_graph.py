@@ -51,7 +51,8 @@ def _understand(graph: onnx.GraphProto) -> OnnxModel:
     values: dict[str, Value] = {
         tensor.name: Constant(tensor_values(tensor)) for tensor in graph.initializer
     }
-    values[name] = Rows(columns)
+    single = precision == "fp32"
+    values[name] = Rows(columns, rising=(), single=False).cast(single=single)
     for node in graph.node:
         _apply(node, values)
     output_name, rows = _scores(graph, values)

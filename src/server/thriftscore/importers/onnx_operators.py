@@ -88,6 +88,7 @@ def _cast(call: Call) -> Sequence[Value]:
         numeric = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64}
         if to not in numeric:
             raise ModelRefused(f"a cast to {onnx.TensorProto.DataType.Name(to)} is not supported")
+        return [call.rows().cast(single=to == onnx.TensorProto.FLOAT)]
     return _identity(call)
 
 

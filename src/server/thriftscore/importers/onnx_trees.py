@@ -148,7 +148,7 @@ def _ensemble(call: Call, found: _Found, outputs: slice, base: Doubles) -> Rows:
         ),
     )
     shift: tuple[Stage, ...] = (Scale(-base, np.ones(count)),) if base.any() else ()
-    return rows.then(stage, *shift)
+    return rows.trees(stage).then(*shift)
 
 
 def _linked(rows: Rows, transform: str) -> Rows:

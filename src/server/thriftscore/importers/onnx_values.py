@@ -28,12 +28,22 @@ from thriftscore.importers.stages import (
     Select,
     Stage,
     Sum,
+    TreeEnsemble,
     affine,
     width,
 )
+from thriftscore.importers.trees import STRICT, as_float32, thresholds_before
 
 _ACTIVATIONS = {"relu", "sigmoid", "tanh", "softplus"}
 ClassLabels = tuple[int, ...] | tuple[str, ...]
+
+
+Step = Callable[[Doubles, NDArray[np.int64]], Doubles]
+"""What becomes of values of the columns with these indices."""
+
+
+def _rounded(step: Step) -> Step:
+    return lambda x, columns: as_float32(step(x, columns))
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,52 @@ class Rows:
     link: LinkFunction = "identity"
     flat: bool = False
     classes: ClassLabels = ()
+    rising: tuple[Step, ...] | None = None
+    """Where rows are the features after steps that only rise: these, as the graph rounds them."""
+    single: bool = True
+    """Whether the graph computes in single precision."""
 
     def stages(self) -> Chain:
         """All that was done to the input."""
         pending = (self.normalizer, self.dense)
         links = (Link(self.link),) if self.link != "identity" else ()
         return (*self.before, *(stage for stage in pending if stage is not None), *links)
+
+    def stepped(self, step: Step, *, rises: bool = True) -> Rows:
+        """The same rows with one more step noted, which others compute."""
+        if self.rising is None or not rises or self.dense is not None:
+            return replace(self, rising=None)
+        return replace(self, rising=(*self.rising, _rounded(step) if self.single else step))
+
+    def cast(self, *, single: bool) -> Rows:
+        """These rows in another precision."""
+        cast = replace(self, single=single)
+        return cast.stepped(lambda x, _: x) if single and not self.single else cast
+
+    def trees(self, stage: TreeEnsemble) -> Rows:
+        """Trees on these rows; what came before moves into their thresholds where it only rises.
+
+        There nothing is rounded, so the trees decide as in the graph.
+        """
+        if self.rising is None or self.dense is not None or self.link != "identity":
+            return self.then(stage)
+        thresholds = stage.thresholds.copy()
+        inner = stage.features >= 0
+        strict = (stage.flags & STRICT) != 0
+        columns = stage.features[inner].astype(np.int64)
+
+        def seen(x: Doubles) -> Doubles:
+            for step in self.rising or ():
+                x = step(x, columns)
+            return x
+
+        thresholds[inner] = np.where(
+            strict[inner],
+            thresholds_before(seen, thresholds[inner], strict=True),
+            thresholds_before(seen, thresholds[inner]),
+        )
+        flags = stage.flags & ~np.uint8(STRICT)
+        return Rows(stage.outputs, (replace(stage, thresholds=thresholds, flags=flags),))
 
     def then(self, *stages: Stage) -> Rows:
         """These rows after stages that nothing is folded into."""
@@ -89,11 +139,17 @@ class Rows:
 
     @property
     def _nothing_pending(self) -> dict[str, Any]:
-        return {"before": self.stages(), "normalizer": None, "dense": None, "link": "identity"}
+        return {
+            "before": self.stages(),
+            "normalizer": None,
+            "dense": None,
+            "link": "identity",
+            "rising": None,
+        }
 
     def minus(self, values: Doubles) -> Rows:
         """These rows less one value for each column."""
-        rows = self.opened()
+        rows = self.opened().stepped(lambda x, columns: x - values[columns])
         if rows.dense is not None:
             return replace(rows, dense=Dense(rows.dense.weights, rows.dense.bias - values))
         if rows.normalizer is None:
@@ -105,6 +161,7 @@ class Rows:
         """These rows divided by one value for each column."""
         _expect_usable(values, "a divisor")
         rows = self.opened()
+        rows = rows.stepped(lambda x, columns: x / values[columns], rises=bool((values > 0).all()))
         if rows.dense is not None:
             weights, bias = rows.dense.weights, rows.dense.bias
             return replace(rows, dense=Dense(weights / values[:, None], bias / values))
@@ -121,7 +178,10 @@ class Rows:
             return replace(rows, dense=Dense(weights * values[:, None], bias * values))
         if (values == 0).any():
             return rows.then(affine(values, np.zeros(rows.columns)))
-        return rows.divided(1.0 / values)
+        steps = rows.stepped(
+            lambda x, columns: x * values[columns], rises=bool((values > 0).all())
+        ).rising
+        return replace(rows.divided(1.0 / values), rising=steps)
 
     def weighted(self, weights: Doubles, bias: Doubles, *, flat: bool = False) -> Rows:
         """Weighted sums of the columns; weights (outputs, columns), bias (outputs,)."""
@@ -149,7 +209,7 @@ class Rows:
         assert rows.dense is not None
         layer = replace(rows.dense, activation=activation, alpha=alpha)
         rows = replace(rows, dense=layer)
-        return replace(rows, before=rows.stages(), normalizer=None, dense=None)
+        return replace(rows, before=rows.stages(), normalizer=None, dense=None, rising=None)
 
     def selected(self, indices: NDArray[np.int64], *, flat: bool = False) -> Rows:
         """Some of the columns."""
