@@ -254,7 +254,7 @@ struct InferRequest {
   4: optional map<string, InferParameter> parameters,
   /** The inputs of the model, each once, at most 256. */
   5: list<Tensor> inputs = [],
-  /** The wanted outputs; empty = all. */
+  /** The wanted outputs, of those that model_metadata lists; empty = "scores". */
   6: optional list<InferRequestedOutput> outputs,
   /** Who asks, and how long they will wait. */
   7: optional RequestContext context
@@ -316,7 +316,8 @@ struct ModelMetadata {
   4: string platform = "",
   /** The tensors that infer takes. */
   5: list<TensorMetadata> inputs = [],
-  /** The tensors that infer answers with. */
+  /** The tensors that infer answers with: scores, margin (what the link takes) and, of classifiers,
+   *  probabilities and label (INT64, an index in `classes`). */
   6: list<TensorMetadata> outputs = [],
   /** Names of the features in the order of a row. */
   7: list<string> feature_names = [],
@@ -324,7 +325,7 @@ struct ModelMetadata {
   8: string task = "",
   /** Labels of the classes in the order of the scores; empty for regression. */
   9: list<string> classes = [],
-  /** The link: "identity", "sigmoid", "softmax", "exp". */
+  /** The functions that end the model, such as "sigmoid"; "identity" = none. */
   10: string link = "",
   /** "fp32" or "fp64": the type the model computes and answers in. */
   11: string precision = "",

@@ -43,6 +43,13 @@ std::optional<MissingValue> find_nan(const T* x, std::size_t rows, std::size_t c
   return std::nullopt;
 }
 
+/// Where an engine writes, at any address.
+template <typename T>
+struct EngineOutputs {
+  T* scores;
+  T* margin;  // what the links take; may be null
+};
+
 /// Runs a plan over blocks of rows that stay in cache from the first stage to the last.
 template <typename T>
 class Engine {
@@ -74,14 +81,15 @@ class Engine {
   }
 
   template <typename In>
-  std::optional<MissingValue> score(const In* x, std::size_t rows, T* y, bool refuses_missing,
-                                    Workspace& workspace) const {
+  std::optional<MissingValue> score(const In* x, std::size_t rows, EngineOutputs<T> y,
+                                    bool refuses_missing, Workspace& workspace) const {
     std::byte* const scratch = workspace.reserve(scratch_bytes<In>());
     for (std::size_t row = 0; row < rows; row += block_rows_) {
       const std::size_t count = std::min(block_rows_, rows - row);
       const In* features = x + row * columns();
-      T* scores = y + row * outputs();
-      run_block(features, count, scores, scratch);
+      T* const scores = y.scores + row * outputs();
+      T* const margin = y.margin == nullptr ? nullptr : y.margin + row * outputs();
+      run_block(features, count, {scores, margin}, scratch);
       if (!refuses_missing || (passes_nan_ && !any_nan(scores, count * outputs()))) continue;
       if (const auto missing = find_nan(features, count, columns())) {
         return MissingValue{row + missing->row, missing->column};
@@ -101,22 +109,24 @@ class Engine {
   }
 
   template <typename In>
-  void run_block(const In* features, std::size_t rows, T* scores,
+  void run_block(const In* features, std::size_t rows, EngineOutputs<T> y,
                  std::byte* scratch) const noexcept {
     if constexpr (std::is_same_v<In, T>) {
-      run_stages(features, rows, scores, scratch);
+      run_stages(features, rows, y, scratch);
     } else {
       T* const converted = reinterpret_cast<T*>(scratch + chain_bytes_);
       for (std::size_t i = 0; i < rows * columns(); ++i) {
         converted[i] = static_cast<T>(load(features, i));
       }
-      run_stages(converted, rows, scores, scratch);
+      run_stages(converted, rows, y, scratch);
     }
   }
 
-  void run_stages(const T* values, std::size_t rows, T* scores, std::byte* scratch) const noexcept {
-    body_.run(values, rows, scores, scratch);
-    links_.run(scores, rows, scores, scratch);
+  void run_stages(const T* values, std::size_t rows, EngineOutputs<T> y,
+                  std::byte* scratch) const noexcept {
+    body_.run(values, rows, y.scores, scratch);
+    if (y.margin != nullptr) copy_values(y.scores, rows * outputs(), y.margin);
+    links_.run(y.scores, rows, y.scores, scratch);
   }
 
   Chain<T> body_;

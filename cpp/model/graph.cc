@@ -12,21 +12,55 @@
 namespace thriftscore {
 namespace {
 
-std::vector<std::string> parse_names(const JsonObject& graph, const char* key, std::size_t most) {
-  const Json& list = graph.array(key);
-  if (list.size() > most) refuse(key, ": has ", list.size(), " names, expected at most ", most);
+// A list of names, each given once; messages call it `where`.
+std::vector<std::string> parse_names(const Json& list, std::size_t most, const std::string& where) {
+  if (list.size() > most) refuse(where, ": has ", list.size(), " names, expected at most ", most);
   std::vector<std::string> names;
   std::set<std::string_view> seen;
   for (const Json& name : list) {
     if (!name.is_string() || name.get_ref<const std::string&>().empty()) {
-      refuse(key, ": entry ", names.size(), ": expected a name, got ", shown(name.dump()));
+      refuse(where, ": entry ", names.size(), ": expected a name, got ", shown(name.dump()));
     }
     if (!seen.insert(name.get_ref<const std::string&>()).second) {
-      refuse(key, ": name ", shown(name.get_ref<const std::string&>()), " is given twice");
+      refuse(where, ": name ", shown(name.get_ref<const std::string&>()), " is given twice");
     }
     names.push_back(name.get<std::string>());
   }
   return names;
+}
+
+void parse_categories(const JsonObject& graph, ModelDescription& description) {
+  if (!graph.has("categories")) return;
+  const Json& categories = graph.object("categories");
+  const std::set<std::string_view> features(description.features.begin(),
+                                            description.features.end());
+  for (const auto& [feature, names] : categories.items()) {
+    const std::string where = "categories: " + shown(feature);
+    if (!features.contains(feature)) refuse(where, ": there is no such feature");
+    if (!names.is_array()) refuse(where, ": expected a list, got ", names.type_name());
+    description.categories[feature] = parse_names(names, kCategoriesMax, where);
+  }
+}
+
+void parse_labelling(const JsonObject& graph, ModelDescription& description) {
+  const bool binary = description.task == "binary_classification";
+  if (graph.has("label")) {
+    description.labelling =
+        static_cast<Labelling>(parse_choice(graph, "label", {"none", "threshold", "argmax"}, ""));
+  } else if (description.task != "regression") {
+    description.labelling = binary ? Labelling::kThreshold : Labelling::kArgmax;
+  }
+  const bool argmax = description.labelling == Labelling::kArgmax;
+  if (argmax && description.task != "multiclass_classification") {
+    refuse("label is argmax, expected so of multiclass_classification only");
+  }
+  const bool threshold = description.labelling == Labelling::kThreshold;
+  if (threshold && !binary) {
+    refuse("label is threshold, expected so of binary_classification only");
+  }
+  if (!graph.has("label_threshold")) return;
+  if (!threshold) refuse("label_threshold is given where label is not threshold");
+  description.label_threshold = graph.number("label_threshold");
 }
 
 ModelDescription parse_description(const JsonObject& graph) {
@@ -36,11 +70,13 @@ ModelDescription parse_description(const JsonObject& graph) {
   parse_choice(graph, "task", {"regression", "binary_classification", "multiclass_classification"},
                "");
   description.task = graph.text("task");
-  description.features = parse_names(graph, "features", kFeaturesMax);
+  description.features = parse_names(graph.array("features"), kFeaturesMax, "features");
   if (description.features.empty()) refuse("features: expected at least one name");
-  description.classes = parse_names(graph, "classes", kOutputsMax);
+  description.classes = parse_names(graph.array("classes"), kOutputsMax, "classes");
   description.refuses_missing =
       parse_choice(graph, "missing_values", {"refuse", "propagate"}, "") == 0;
+  parse_categories(graph, description);
+  parse_labelling(graph, description);
   return description;
 }
 
@@ -72,8 +108,19 @@ std::optional<ScaleSpec> parse_normalizer(const JsonObject& graph, const ChainSp
 }
 
 std::string link_of(const ChainSpec& stages) {
-  const auto* link = std::get_if<LinkSpec>(&stages.back().kind);
-  return link == nullptr ? "identity" : name_of(link->function);
+  std::string text;
+  for (std::size_t i = links_from(stages); i < stages.size(); ++i) {
+    text += (text.empty() ? "" : ", ");
+    text += name_of(std::get<LinkSpec>(stages[i].kind).function);
+  }
+  return text.empty() ? "identity" : text;
+}
+
+std::vector<std::string> output_names(const ModelDescription& description) {
+  std::vector<std::string> names = {"scores", "margin"};
+  if (!description.classes.empty()) names.emplace_back("probabilities");
+  if (description.labelling != Labelling::kNone) names.emplace_back("label");
+  return names;
 }
 
 ChainSpec parse_stages(const JsonObject& graph, std::size_t columns, FileContext& file) {
@@ -84,6 +131,12 @@ ChainSpec parse_stages(const JsonObject& graph, std::size_t columns, FileContext
 
 }  // namespace
 
+std::size_t links_from(const ChainSpec& stages) noexcept {
+  std::size_t from = stages.size();
+  while (from > 0 && std::holds_alternative<LinkSpec>(stages[from - 1].kind)) --from;
+  return from;
+}
+
 Graph parse_graph(const Safetensors& file) {
   const Json root = parse_strict_json(file.graph, "stage graph");
   const JsonObject json(root, "stage graph");
@@ -92,7 +145,7 @@ Graph parse_graph(const Safetensors& file) {
     refuse("format_version is ", version, ", expected 1");
   }
   json.allow_only({"format_version", "precision", "task", "features", "classes", "missing_values",
-                   "normalizer", "stages"});
+                   "normalizer", "stages", "categories", "label", "label_threshold"});
   Graph graph;
   graph.description = parse_description(json);
   FileContext context(file.tensors, graph.description.precision);
@@ -101,6 +154,7 @@ Graph parse_graph(const Safetensors& file) {
   context.check_all_taken();
   check_classes(graph.description, graph.stages.back().outputs);
   graph.description.link = link_of(graph.stages);
+  graph.description.outputs = output_names(graph.description);
   graph.description.has_normalizer = graph.normalizer.has_value();
   return graph;
 }

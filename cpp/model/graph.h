@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <optional>
 
 #include "model/description.h"
@@ -16,6 +17,9 @@ struct Graph {
   ChainSpec stages;              // at least one
   std::optional<ScaleSpec> normalizer;
 };
+
+/// Where the links at the end of the main chain begin: what they take is the margin.
+std::size_t links_from(const ChainSpec& stages) noexcept;
 
 /// Throws ModelError with the stage, the check that failed, what was expected and what was found.
 Graph parse_graph(const Safetensors& file);

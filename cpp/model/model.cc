@@ -13,6 +13,7 @@
 #include "model/file.h"
 #include "model/fold.h"
 #include "model/graph.h"
+#include "model/labels.h"
 #include "model/plan.h"
 #include "model/safetensors.h"
 
@@ -38,13 +39,6 @@ struct NormalizerTensors {
 };
 
 using AnyEngine = std::variant<Engine<float>, Engine<double>>;
-
-// Where the links at the end of the main chain begin.
-std::size_t links_from(const ChainSpec& stages) {
-  std::size_t from = stages.size();
-  while (from > 0 && std::holds_alternative<LinkSpec>(stages[from - 1].kind)) --from;
-  return from;
-}
 
 template <typename T>
 Engine<T> make_engine(Graph&& graph) {
@@ -130,7 +124,22 @@ std::optional<MissingValue> Model::score(const In* x, std::size_t rows, Out* y,
                                          Workspace& workspace) const {
   const auto* engine = std::get_if<Engine<Out>>(&program_->engine);
   assert(engine != nullptr);
-  return engine->score(x, rows, y, description_.refuses_missing, workspace);
+  return engine->score(x, rows, {y, nullptr}, description_.refuses_missing, workspace);
+}
+
+template <typename In, typename Out>
+std::optional<MissingValue> Model::evaluate(const In* x, std::size_t rows, const Outputs<Out>& y,
+                                            Workspace& workspace) const {
+  const auto* engine = std::get_if<Engine<Out>>(&program_->engine);
+  assert(engine != nullptr);
+  const auto missing =
+      engine->score(x, rows, {y.scores, y.margin}, description_.refuses_missing, workspace);
+  if (missing) return missing;
+  if (y.probabilities != nullptr) {
+    write_probabilities(y.scores, rows, outputs_, y.probabilities);
+  }
+  if (y.labels != nullptr) write_labels(description_, y.scores, rows, outputs_, y.labels);
+  return std::nullopt;
 }
 
 template <typename T>
@@ -147,12 +156,20 @@ void Model::denormalize(const T* x, std::size_t rows, T* y) const noexcept {
 
 template std::optional<MissingValue> Model::score(const float*, std::size_t, float*,
                                                   Workspace&) const;
+template std::optional<MissingValue> Model::evaluate(const float*, std::size_t,
+                                                     const Outputs<float>&, Workspace&) const;
 template std::optional<MissingValue> Model::score(const float*, std::size_t, double*,
                                                   Workspace&) const;
+template std::optional<MissingValue> Model::evaluate(const float*, std::size_t,
+                                                     const Outputs<double>&, Workspace&) const;
 template std::optional<MissingValue> Model::score(const double*, std::size_t, float*,
                                                   Workspace&) const;
+template std::optional<MissingValue> Model::evaluate(const double*, std::size_t,
+                                                     const Outputs<float>&, Workspace&) const;
 template std::optional<MissingValue> Model::score(const double*, std::size_t, double*,
                                                   Workspace&) const;
+template std::optional<MissingValue> Model::evaluate(const double*, std::size_t,
+                                                     const Outputs<double>&, Workspace&) const;
 template void Model::normalize(const float*, std::size_t, float*) const noexcept;
 template void Model::normalize(const double*, std::size_t, double*) const noexcept;
 template void Model::denormalize(const float*, std::size_t, float*) const noexcept;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <new>
@@ -39,6 +40,15 @@ class Workspace {
 
   std::unique_ptr<std::byte, Free> data_;
   std::size_t size_ = 0;
+};
+
+/// Where evaluate() writes what a model gives, each at any address; null for what is not wanted.
+template <typename T>
+struct Outputs {
+  T* scores;                       // [rows, outputs()]; never null
+  T* margin = nullptr;             // [rows, outputs()]: what the links at the end take
+  T* probabilities = nullptr;      // [rows, classes]; of classifiers only
+  std::int64_t* labels = nullptr;  // [rows], indices of classes; not with Labelling::kNone
 };
 
 /// A loaded model. Immutable: any number of threads may call anything at once, each with a
@@ -82,6 +92,11 @@ class Model {
   template <typename In, typename Out>
   std::optional<MissingValue> score(const In* x, std::size_t rows, Out* y,
                                     Workspace& workspace) const;
+
+  /// As score(), and writes the other outputs as well.
+  template <typename In, typename Out>
+  std::optional<MissingValue> evaluate(const In* x, std::size_t rows, const Outputs<Out>& y,
+                                       Workspace& workspace) const;
 
   /// y = (x - mean) / scale, by column, x and y [rows, columns()]; y may be x. T is float or
   /// double, whatever the model's precision; each operation is rounded to T once. NaN propagates.

@@ -38,7 +38,7 @@ class SparseLinearStage final : public Stage<T> {
   std::string describe() const override {
     return "sparse_linear " + std::to_string(this->columns()) + " -> " +
            std::to_string(this->outputs()) + ", " + std::to_string(sparse_.weights.size()) +
-           " weights";
+           " weights" + sparse_.note;
   }
 
  private:

@@ -118,6 +118,12 @@ double rounded_to(Precision precision, double value) noexcept {
   return precision == Precision::kFp32 ? double{static_cast<float>(value)} : value;
 }
 
+bool all_finite(const std::vector<double>& values, Precision precision) noexcept {
+  return std::all_of(values.begin(), values.end(), [precision](double value) {
+    return std::isfinite(rounded_to(precision, value));
+  });
+}
+
 void check_finite(const std::vector<double>& values, Precision precision,
                   const std::string& where) {
   for (std::size_t index = 0; index < values.size(); ++index) {

@@ -20,7 +20,8 @@ namespace thriftscore {
 
 inline constexpr std::size_t kFeaturesMax = 65536;
 inline constexpr std::size_t kOutputsMax = 65536;
-inline constexpr std::size_t kStagesMax = 1024;  // of a file, those in branches included
+inline constexpr std::size_t kCategoriesMax = 65536;  // of one feature
+inline constexpr std::size_t kStagesMax = 1024;       // of a file, those in branches included
 inline constexpr std::size_t kBranchDepthMax = 8;
 
 /// The tensors of a file, each to be taken by one stage, and what else its stages share.
@@ -78,6 +79,9 @@ const char* name_of(Precision precision) noexcept;
 
 /// `value` rounded to the precision.
 double rounded_to(Precision precision, double value) noexcept;
+
+/// Whether every value is finite in the precision.
+bool all_finite(const std::vector<double>& values, Precision precision) noexcept;
 
 /// Refuses a value that is not finite in the precision.
 void check_finite(const std::vector<double>& values, Precision precision, const std::string& where);

@@ -99,6 +99,7 @@ struct SparseLinearSpec {
   std::vector<std::uint32_t> indices;  // columns, rising for an output
   std::vector<double> weights;
   std::vector<double> bias;  // [outputs]
+  std::string note;          // as in DenseSpec
 };
 
 struct StageSpec;

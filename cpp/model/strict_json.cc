@@ -81,6 +81,13 @@ const Json& JsonObject::array(const char* key) const {
   return value;
 }
 
+const Json& JsonObject::object(const char* key) const {
+  const Json& value = member(key);
+  if (!value.is_object())
+    refuse(where_, ": ", key, ": expected an object, got ", value.type_name());
+  return value;
+}
+
 double JsonObject::number(const char* key) const {
   const Json& value = member(key);
   if (!value.is_number()) refuse(where_, ": ", key, ": expected a number, got ", value.type_name());

@@ -34,6 +34,7 @@ class JsonObject {
   bool has(const char* key) const { return value_.contains(key); }
   const std::string& text(const char* key) const;
   const Json& array(const char* key) const;
+  const Json& object(const char* key) const;
   double number(const char* key) const;
   /// A whole number of 0 to `maximum`.
   std::uint64_t count(const char* key,

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every call does four things in order: check, allocate the result, release the GIL, call.
+#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/model.h"
 #include "python/arrays.h"
@@ -72,6 +76,107 @@ py::bytes score_bytes(const Model& model, py::handle features, std::string_view 
   py::bytes y = new_bytes(rows * model.outputs() * size_of(precision_of(model)));
   raise_if_missing(score_into(model, x.data(), type, rows, PyBytes_AS_STRING(y.ptr())));
   return y;
+}
+
+// A named output of a call: where it goes, and as what Python sees it.
+struct NamedOutput {
+  std::string name;
+  std::size_t columns;  // 0 for one integer a row
+  py::object object;
+  void* data;
+};
+
+const NamedOutput* find_output(const std::vector<NamedOutput>& outputs, std::string_view name) {
+  const auto found =
+      std::find_if(outputs.begin(), outputs.end(),
+                   [name](const NamedOutput& output) { return output.name == name; });
+  return found == outputs.end() ? nullptr : &*found;
+}
+
+void* data_of(const std::vector<NamedOutput>& outputs, std::string_view name) {
+  const NamedOutput* const output = find_output(outputs, name);
+  return output == nullptr ? nullptr : output->data;
+}
+
+// Scores are always among them, first. Throws ValueError for a name that the model has not.
+std::vector<NamedOutput> named_outputs(const Model& model, const std::vector<std::string>& names) {
+  const ModelDescription& description = model.description();
+  std::vector<NamedOutput> outputs = {{"scores", model.outputs(), {}, nullptr}};
+  for (const std::string& name : names) {
+    const auto& known = description.outputs;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      throw py::value_error("outputs: the model has no output '" + name + "'");
+    }
+    if (find_output(outputs, name) != nullptr) continue;
+    const std::size_t width = name == "label"           ? 0
+                              : name == "probabilities" ? description.classes.size()
+                                                        : model.outputs();
+    outputs.push_back({name, width, {}, nullptr});
+  }
+  return outputs;
+}
+
+std::optional<MissingValue> evaluate_into(const Model& model, const void* x, Type type,
+                                          std::size_t rows,
+                                          const std::vector<NamedOutput>& outputs) {
+  thread_local Workspace workspace;
+  const py::gil_scoped_release release;  // other Python threads run while the kernels do
+  return with_type(type, [&](auto in) {
+    return with_type(precision_of(model), [&](auto out) {
+      using Out = decltype(out);
+      const Outputs<Out> y = {.scores = static_cast<Out*>(data_of(outputs, "scores")),
+                              .margin = static_cast<Out*>(data_of(outputs, "margin")),
+                              .probabilities = static_cast<Out*>(data_of(outputs, "probabilities")),
+                              .labels = static_cast<std::int64_t*>(data_of(outputs, "label"))};
+      return model.evaluate(static_cast<const decltype(in)*>(x), rows, y, workspace);
+    });
+  });
+}
+
+// Those asked for, in their order.
+py::dict as_dict(const std::vector<NamedOutput>& outputs, const std::vector<std::string>& names) {
+  py::dict result;
+  for (const std::string& name : names) result[py::str(name)] = find_output(outputs, name)->object;
+  return result;
+}
+
+py::dict evaluate(const Model& model, py::handle features, const std::vector<std::string>& names) {
+  const ArrayView x = view_array(features, "features");
+  check_columns(x, model.columns(), "features");
+  std::vector<NamedOutput> outputs = named_outputs(model, names);
+  for (NamedOutput& output : outputs) {
+    if (output.columns == 0) {
+      const std::vector<py::ssize_t> shape(static_cast<std::size_t>(x.dimensions - 1),
+                                           static_cast<py::ssize_t>(x.rows));
+      output.object = py::array_t<std::int64_t>(shape);
+    } else {
+      output.object = new_array(precision_of(model), x.dimensions, x.rows, output.columns);
+    }
+    output.data = data_of(output.object);
+  }
+  raise_if_missing(evaluate_into(model, x.data, x.type, x.rows, outputs));
+  return as_dict(outputs, names);
+}
+
+py::dict evaluate_bytes(const Model& model, py::handle features, std::string_view datatype,
+                        const std::vector<std::string>& names) {
+  const Type type = parse_datatype(datatype);
+  const BufferView x(features, "features");
+  const std::size_t rows = count_rows(x, type, model.columns(), "features");
+  std::vector<NamedOutput> outputs = named_outputs(model, names);
+  for (NamedOutput& output : outputs) {
+    const std::size_t row_bytes =
+        output.columns == 0 ? sizeof(std::int64_t) : output.columns * size_of(precision_of(model));
+    output.object = new_bytes(rows * row_bytes);
+    output.data = PyBytes_AS_STRING(output.object.ptr());
+  }
+  raise_if_missing(evaluate_into(model, x.data(), type, rows, outputs));
+  return as_dict(outputs, names);
+}
+
+const char* name_of(Labelling labelling) {
+  if (labelling == Labelling::kNone) return "none";
+  return labelling == Labelling::kThreshold ? "threshold" : "argmax";
 }
 
 enum class Direction { kForward, kInverse };
@@ -159,6 +264,14 @@ void bind_model(py::module_& module) {
                              [](const Model& model) {
                                return model.description().refuses_missing ? "refuse" : "propagate";
                              })
+      .def_property_readonly("categories", described(&ModelDescription::categories))
+      .def_property_readonly("output_names", described(&ModelDescription::outputs))
+      .def_property_readonly("label_threshold", described(&ModelDescription::label_threshold))
+      .def_property_readonly(
+          "label", [](const Model& model) { return name_of(model.description().labelling); })
+      .def("evaluate", &evaluate, py::arg("features"), py::arg("outputs"))
+      .def("evaluate_bytes", &evaluate_bytes, py::arg("features"), py::arg("datatype"),
+           py::arg("outputs"))
       .def("score", &score, py::arg("features"))
       .def("score_bytes", &score_bytes, py::arg("features"), py::arg("datatype"))
       .def("normalize", &normalize<Direction::kForward>, py::arg("values"))

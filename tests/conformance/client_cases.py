@@ -17,6 +17,7 @@ TOLERANCE = {"fp32": 1e-6, "fp64": 1e-14}
 HOUSES: Rows = [[100.0, 3.0, 20.0], [150.0, 4.5, 30.0], [37.5, 1.0, 99.0]]
 FLOWERS: Rows = [[5.1, 3.5, 1.4, 0.2], [6.2, 2.9, 4.3, 1.3], [7.7, 3.8, 6.7, 2.2]]
 TUMOURS: Rows = [[17.99, 10.38, 1001.0, 0.1184], [11.42, 20.38, 386.1, 0.1425]]
+RATES: Rows = [[1.5, 2.25], [-0.75, 8.0]]
 
 
 def case(name: str, method: str, args: Case, expect: Case) -> Case:
@@ -81,7 +82,7 @@ def score_cases() -> list[Case]:
         score_case("score_fp32_features_for_fp64_model", "logistic", TUMOURS),
         score_case("score_three_classes", "softmax", FLOWERS),
         score_case("score_three_classes_from_fp64", "softmax", FLOWERS, "FP64"),
-        score_case("score_exponential_link", "rate", [[1.5, 2.25], [-0.75, 8.0]]),
+        score_case("score_exponential_link", "rate", RATES),
         score_case("score_wide_rows", wide.name, wide_rows.tolist()),
         score_case("score_wide_rows_from_fp64", wide.name, wide_rows.tolist(), "FP64"),
         score_case(
@@ -352,15 +353,18 @@ def sparse_cases() -> list[Case]:
 def infer_cases() -> list[Case]:
     """Open Inference Protocol V2 by the client's natural types."""
     softmax, logistic = BY_NAME["softmax"], BY_NAME["logistic"]
+    every = ["label", "probabilities", "scores", "margin"]
 
-    def infer(name: str, model: ConformanceModel, rows: Rows, **more: object) -> Case:
+    def infer(name: str, model: ConformanceModel, rows: Rows, **more: Any) -> Case:
         tensor = {"name": "features", "datatype": model.datatype, "rows": rows}
-        scores = model.score(rows, model.datatype)
+        given = model.outputs(rows, model.datatype)
+        wanted = {name: given[name] for name in more.get("outputs", ["scores"])}
         expect: Case = {
             "model_name": model.name,
             "model_version": "1",
             "outputs": {
-                "scores": {"shape": list(scores.shape), "values": scores.ravel().tolist()},
+                name: {"shape": list(values.shape), "values": values.ravel().tolist()}
+                for name, values in wanted.items()
             },
             "tolerance": TOLERANCE[model.precision],
         }
@@ -374,6 +378,11 @@ def infer_cases() -> list[Case]:
         infer("infer_echoes_id", softmax, FLOWERS[:1], id="call-7"),
         infer("infer_names_its_output", softmax, FLOWERS[:1], outputs=["scores"]),
         infer("infer_no_rows", softmax, []),
+        infer("infer_every_output", softmax, FLOWERS, outputs=every),
+        infer("infer_every_output_of_two_classes", logistic, TUMOURS, outputs=every),
+        infer("infer_label_only", softmax, FLOWERS, outputs=["label"]),
+        infer("infer_margin_of_no_rows", logistic, [], outputs=["margin", "label"]),
+        infer("infer_margin_of_a_regression", BY_NAME["rate"], RATES, outputs=["margin"]),
     ]
 
 
@@ -423,7 +432,8 @@ def metadata_cases() -> list[Case]:
                 {"name": "features", "datatype": model.datatype, "shape": [-1, len(model.features)]}
             ],
             "outputs": [
-                {"name": "scores", "datatype": model.datatype, "shape": [-1, len(model.bias)]}
+                {"name": name, "datatype": datatype, "shape": shape}
+                for name, (datatype, shape) in model.output_shapes().items()
             ],
             "feature_names": list(model.features),
             "task": model.task,

@@ -85,13 +85,39 @@ class ConformanceModel:
 
     def score(self, rows: Sequence[Sequence[float]], datatype: str = "FP32") -> Float64s:
         """Scores, rows x outputs, computed in float64."""
+        return self.outputs(rows, datatype)["scores"].astype(np.float64)
+
+    def outputs(
+        self, rows: Sequence[Sequence[float]], datatype: str = "FP32"
+    ) -> dict[str, NDArray[np.generic]]:
+        """Every output by name."""
+        margin = self._margin(rows, datatype)
+        with np.errstate(invalid="ignore", over="ignore"):
+            scores = LINKS[self.link](margin) if len(margin) else margin
+        outputs: dict[str, NDArray[np.generic]] = {"scores": scores, "margin": margin}
+        if not self.classes:
+            return outputs
+        probabilities = np.hstack([1.0 - scores, scores]) if scores.shape[1] == 1 else scores
+        # Of equal probabilities the first, so that 0.5 is class 0 as a threshold says.
+        return {**outputs, "probabilities": probabilities, "label": probabilities.argmax(axis=1)}
+
+    def output_shapes(self) -> dict[str, tuple[str, list[int]]]:
+        """Datatype and shape of each output, as model_metadata gives them."""
+        shapes = {"scores": (self.datatype, [-1, len(self.bias)])}
+        shapes["margin"] = shapes["scores"]
+        if self.classes:
+            shapes["probabilities"] = (self.datatype, [-1, len(self.classes)])
+            shapes["label"] = ("INT64", [-1])
+        return shapes
+
+    def _margin(self, rows: Sequence[Sequence[float]], datatype: str) -> Float64s:
         values = self.received(rows, datatype)
         if values.shape[0] == 0:
             return np.zeros((0, len(self.bias)))
         with np.errstate(invalid="ignore", over="ignore"):
             if self.normaliser is not None:
                 values = self.normaliser.forward(values)
-            return LINKS[self.link](values @ self.weights.T + self.bias)
+            return values @ self.weights.T + self.bias
 
     def stages(self) -> list[dict[str, str]]:
         """The stage graph of the model file."""

@@ -230,7 +230,7 @@ def infer_cases() -> list[Case]:
             context=context,
         ),
         infer("wire_infer_requested_output", infer_answer(), tensor(), outputs=wanted),
-        infer("wire_infer_empty_outputs_are_all", infer_answer(), tensor(), outputs=[]),
+        infer("wire_infer_empty_outputs_are_scores", infer_answer(), tensor(), outputs=[]),
         infer("wire_infer_empty_parameters", infer_answer(), tensor(parameters={}), parameters={}),
         infer("wire_infer_no_rows", none, tensor(shape=[0, 3], data={"hex": ""})),
     ]
@@ -289,6 +289,7 @@ def infer_request_refusals() -> list[Case]:
     )
     return [
         refused("unknown_output", ("labels",), outputs=[{"name": "labels"}]),
+        refused("label_of_a_regression", ("label",), outputs=[{"name": "label"}]),
         refused("output_twice", ("scores",), outputs=[{"name": "scores"}, {"name": "scores"}]),
         refused("request_parameter", ("priority",), parameters=parameter),
         refused(

@@ -240,8 +240,8 @@ ModelFile chain() {
 TEST(Stages, RunInAnyOrderAndNumber) {
   const auto model = Model::load_bytes(chain().build());
   EXPECT_EQ(model->description().plan,
-            (std::vector<std::string>{"dense 6 -> 9", "scale 9", "dense 9 -> 2, scale folded",
-                                      "dense 2 -> 3", "scale 3", "link softmax"}));
+            (std::vector<std::string>{"dense 6 -> 9", "dense 9 -> 2, scale folded", "dense 2 -> 3",
+                                      "scale 3", "link softmax"}));
   expect_like_reference<float, float>(chain(), 300);
   expect_like_reference<double, float>(chain(), 300);
   expect_rows_alone_as_together<float>(chain(), 9000);

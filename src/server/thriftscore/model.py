@@ -15,6 +15,7 @@ from thriftscore.errors import InvalidArgument, ModelNotFound, ModelRefused
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping, Sequence
     from typing import TypeAlias
 
     import numpy as np
@@ -53,12 +54,13 @@ class Model:
     other rows of the call.
     """
 
-    __slots__ = ("_classes", "_feature_names", "_native")
+    __slots__ = ("_classes", "_feature_names", "_native", "_output_names")
 
     def __init__(self, native: _native.Model) -> None:
         self._native = native
         self._feature_names = tuple(native.features)
         self._classes = tuple(native.classes)
+        self._output_names = tuple(native.output_names)
 
     @classmethod
     def load_bytes(cls, data: bytes) -> Model:
@@ -91,6 +93,32 @@ class Model:
         """
         try:
             return self._native.score_bytes(features, datatype)
+        except (TypeError, ValueError) as error:
+            self._refuse(error)
+
+    def evaluate(
+        self, features: Matrix, outputs: Sequence[str] | None = None
+    ) -> dict[str, Matrix | NDArray[np.int64]]:
+        """Score rows and give every output by name, or those asked for.
+
+        `features` is as for `score`. `scores`, `margin` (what the links at the end take; the scores
+        where there is none) and `probabilities` (rows, classes) are of the model's precision,
+        `label` is int64, (rows,), the index in `classes`. See `output_names`.
+
+        Raises InvalidArgument as `score` does, and for a name that the model has not.
+        """
+        names = self._output_names if outputs is None else outputs
+        try:
+            return self._native.evaluate(features, names)
+        except (TypeError, ValueError) as error:
+            self._refuse(error)
+
+    def evaluate_bytes(
+        self, features: Buffer, datatype: str, outputs: Sequence[str]
+    ) -> dict[str, bytes]:
+        """`evaluate` in the form that values have on the wire; see `score_bytes`."""
+        try:
+            return self._native.evaluate_bytes(features, datatype, outputs)
         except (TypeError, ValueError) as error:
             self._refuse(error)
 
@@ -163,7 +191,7 @@ class Model:
 
     @property
     def link(self) -> str:
-        """The last step: `identity`, `sigmoid`, `softmax` or `exp`."""
+        """The functions that end the model, such as `sigmoid`; `identity` where there is none."""
         return self._native.link
 
     @property
@@ -180,6 +208,26 @@ class Model:
     def has_normalizer(self) -> bool:
         """Whether `normalize` and `denormalize` work."""
         return self._native.has_normalizer
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What `evaluate` gives: scores, margin and, of classifiers, probabilities and label."""
+        return self._output_names
+
+    @property
+    def label(self) -> str:
+        """How a label follows from the scores: `none`, `threshold` or `argmax`."""
+        return self._native.label
+
+    @property
+    def label_threshold(self) -> float:
+        """The score above which the label is 1, where `label` is `threshold`."""
+        return self._native.label_threshold
+
+    @property
+    def categories(self) -> Mapping[str, tuple[str, ...]]:
+        """For each feature that is an index of names: the names."""
+        return {feature: tuple(names) for feature, names in self._native.categories.items()}
 
     @property
     def plan(self) -> tuple[str, ...]:

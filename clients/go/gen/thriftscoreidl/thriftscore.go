@@ -3576,7 +3576,7 @@ func (p *InferRequestedOutput) String() string {
 //  - ID: Chosen by the caller; echoed in the response.
 //  - Parameters: Parameters of the request. None is defined yet; an unknown one is refused.
 //  - Inputs: The inputs of the model, each once, at most 256.
-//  - Outputs: The wanted outputs; empty = all.
+//  - Outputs: The wanted outputs, of those that model_metadata lists; empty = "scores".
 //  - Context: Who asks, and how long they will wait.
 type InferRequest struct {
   ModelName string `thrift:"model_name,1" db:"model_name" json:"model_name"`
@@ -4900,11 +4900,12 @@ func (p *TensorMetadata) String() string {
 //  - Versions: All versions that are ready, rising.
 //  - Platform: What runs the model: "thriftscore_native".
 //  - Inputs: The tensors that infer takes.
-//  - Outputs: The tensors that infer answers with.
+//  - Outputs: The tensors that infer answers with: scores, margin (what the link takes) and, of classifiers,
+// probabilities and label (INT64, an index in `classes`).
 //  - FeatureNames: Names of the features in the order of a row.
 //  - Task: "regression", "binary_classification" or "multiclass_classification".
 //  - Classes: Labels of the classes in the order of the scores; empty for regression.
-//  - Link: The link: "identity", "sigmoid", "softmax", "exp".
+//  - Link: The functions that end the model, such as "sigmoid"; "identity" = none.
 //  - Precision: "fp32" or "fp64": the type the model computes and answers in.
 //  - HasNormalizer: True where normalize and denormalize work.
 //  - Digest: SHA-256 of the model file, in lower-case hexadecimal.

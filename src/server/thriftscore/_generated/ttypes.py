@@ -1393,7 +1393,7 @@ class InferRequest(object):
      - id: Chosen by the caller; echoed in the response.
      - parameters: Parameters of the request. None is defined yet; an unknown one is refused.
      - inputs: The inputs of the model, each once, at most 256.
-     - outputs: The wanted outputs; empty = all.
+     - outputs: The wanted outputs, of those that model_metadata lists; empty = "scores".
      - context: Who asks, and how long they will wait.
 
     """
@@ -1898,11 +1898,12 @@ class ModelMetadata(object):
      - versions: All versions that are ready, rising.
      - platform: What runs the model: "thriftscore_native".
      - inputs: The tensors that infer takes.
-     - outputs: The tensors that infer answers with.
+     - outputs: The tensors that infer answers with: scores, margin (what the link takes) and, of classifiers,
+    probabilities and label (INT64, an index in `classes`).
      - feature_names: Names of the features in the order of a row.
      - task: "regression", "binary_classification" or "multiclass_classification".
      - classes: Labels of the classes in the order of the scores; empty for regression.
-     - link: The link: "identity", "sigmoid", "softmax", "exp".
+     - link: The functions that end the model, such as "sigmoid"; "identity" = none.
      - precision: "fp32" or "fp64": the type the model computes and answers in.
      - has_normalizer: True where normalize and denormalize work.
      - digest: SHA-256 of the model file, in lower-case hexadecimal.

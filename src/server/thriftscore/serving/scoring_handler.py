@@ -30,8 +30,13 @@ from thriftscore.serving.descriptions import (
     contract_datatype,
     describe_model,
     describe_statistics,
+    output_row_bytes,
 )
-from thriftscore.serving.inference import check_infer_request, infer_response
+from thriftscore.serving.inference import (
+    InferenceInput,
+    check_infer_request,
+    infer_response,
+)
 from thriftscore.serving.state import ServerState
 from thriftscore.serving.statistics import Statistics
 from thriftscore.serving.tensors import (
@@ -126,9 +131,8 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
     def infer(self, request: InferRequest) -> InferResponse:
         """Answers an Open Inference Protocol request."""
         served = self._resolve(request.model_name, request.model_version)
-        matrix = check_infer_request(request, served.model.columns, self._limits)
-        scores = self._score(served, matrix.data, matrix.datatype)
-        return infer_response(request, served, scores)
+        wanted = check_infer_request(request, served.model, self._limits)
+        return infer_response(request, served, self._evaluate(served, wanted))
 
     # -- health and metadata ---------------------------------------------------------------------
 
@@ -200,7 +204,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
 
     def _score(self, served: ServedModel, features: bytes, datatype: str) -> bytes:
         rows = count_rows(features, datatype, served.model.columns, f"model {served.name!r}")
-        self._check_reply_size(rows, served)
+        self._check_reply_size(rows, served, output_row_bytes(served.model))
         return self._score_blocks(served, [features], datatype)
 
     def _score_blocks(self, served: ServedModel, blocks: Iterable[bytes], datatype: str) -> bytes:
@@ -216,6 +220,17 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         result = scores[0] if len(scores) == 1 else b"".join(scores)
         call.rows = _rows(served, result)
         return result
+
+    def _evaluate(self, served: ServedModel, wanted: InferenceInput) -> dict[str, bytes]:
+        call, model = current_call(), served.model
+        rows = count_rows(wanted.data, wanted.datatype, model.columns, f"model {served.name!r}")
+        self._check_reply_size(rows, served, output_row_bytes(model, wanted.outputs))
+        call.check_deadline()
+        started = time.monotonic_ns()
+        outputs = model.evaluate_bytes(wanted.data, wanted.datatype, wanted.outputs)
+        call.computed_ns = time.monotonic_ns()
+        call.infer_ns, call.executions, call.rows = call.computed_ns - started, 1, rows
+        return outputs
 
     def _score_row(self, served: ServedModel, values: Iterable[float]) -> list[float]:
         row = np.array(list(values), dtype=DTYPES["FP64"]).tobytes()
@@ -245,8 +260,8 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
             request_id=call.request_id,
         )
 
-    def _check_reply_size(self, rows: int, served: ServedModel) -> None:
-        size = rows * served.model.outputs * ITEM_BYTES[_datatype(served)]
+    def _check_reply_size(self, rows: int, served: ServedModel, row_bytes: int) -> None:
+        size = rows * row_bytes
         if size > self._limits.reply_bytes_max:
             raise InvalidArgument(
                 f"{rows} rows of model {served.name!r} have {size} bytes of scores, the limit is "
@@ -254,7 +269,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
             )
 
     def _check_sparse_size(self, rows: int, served: ServedModel) -> None:
-        self._check_reply_size(rows, served)
+        self._check_reply_size(rows, served, output_row_bytes(served.model))
         cells = rows * served.model.columns
         if cells > self._limits.sparse_cells_max:
             raise InvalidArgument(

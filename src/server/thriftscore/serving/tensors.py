@@ -17,6 +17,8 @@ ITEM_BYTES = {"FP32": 4, "FP64": 8}
 DTYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "FP64": np.dtype("<f8")}
 INPUT_NAME = "features"
 OUTPUT_NAME = "scores"
+PROBABILITIES_NAME = "probabilities"
+LABEL_NAME = "label"
 
 _NAMES: dict[int, str] = DataType._VALUES_TO_NAMES
 _LISTS = ("bool_contents", "int_contents", "int64_contents", "fp_contents", "bytes_contents")

@@ -55,7 +55,7 @@ public class InferRequest implements org.apache.thrift.TBase<InferRequest, Infer
      */
     INPUTS((short)5, "inputs"),
     /**
-     * The wanted outputs; empty = all.
+     * The wanted outputs, of those that model_metadata lists; empty = "scores".
      */
     OUTPUTS((short)6, "outputs"),
     /**
@@ -445,7 +445,7 @@ public class InferRequest implements org.apache.thrift.TBase<InferRequest, Infer
   }
 
   /**
-   * The wanted outputs; empty = all.
+   * The wanted outputs, of those that model_metadata lists; empty = "scores".
    */
   @org.apache.thrift.annotation.Nullable
   public java.util.List<InferRequestedOutput> getOutputs() {
@@ -453,7 +453,7 @@ public class InferRequest implements org.apache.thrift.TBase<InferRequest, Infer
   }
 
   /**
-   * The wanted outputs; empty = all.
+   * The wanted outputs, of those that model_metadata lists; empty = "scores".
    */
   public InferRequest setOutputs(@org.apache.thrift.annotation.Nullable java.util.List<InferRequestedOutput> outputs) {
     this.outputs = outputs;

@@ -73,7 +73,8 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
      */
     INPUTS((short)5, "inputs"),
     /**
-     * The tensors that infer answers with.
+     * The tensors that infer answers with: scores, margin (what the link takes) and, of classifiers,
+     * probabilities and label (INT64, an index in `classes`).
      */
     OUTPUTS((short)6, "outputs"),
     /**
@@ -89,7 +90,7 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
      */
     CLASSES((short)9, "classes"),
     /**
-     * The link: "identity", "sigmoid", "softmax", "exp".
+     * The functions that end the model, such as "sigmoid"; "identity" = none.
      */
     LINK((short)10, "link"),
     /**
@@ -637,7 +638,8 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
   }
 
   /**
-   * The tensors that infer answers with.
+   * The tensors that infer answers with: scores, margin (what the link takes) and, of classifiers,
+   * probabilities and label (INT64, an index in `classes`).
    */
   @org.apache.thrift.annotation.Nullable
   public java.util.List<TensorMetadata> getOutputs() {
@@ -645,7 +647,8 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
   }
 
   /**
-   * The tensors that infer answers with.
+   * The tensors that infer answers with: scores, margin (what the link takes) and, of classifiers,
+   * probabilities and label (INT64, an index in `classes`).
    */
   public ModelMetadata setOutputs(@org.apache.thrift.annotation.Nullable java.util.List<TensorMetadata> outputs) {
     this.outputs = outputs;
@@ -793,7 +796,7 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
   }
 
   /**
-   * The link: "identity", "sigmoid", "softmax", "exp".
+   * The functions that end the model, such as "sigmoid"; "identity" = none.
    */
   @org.apache.thrift.annotation.Nullable
   public java.lang.String getLink() {
@@ -801,7 +804,7 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
   }
 
   /**
-   * The link: "identity", "sigmoid", "softmax", "exp".
+   * The functions that end the model, such as "sigmoid"; "identity" = none.
    */
   public ModelMetadata setLink(@org.apache.thrift.annotation.Nullable java.lang.String link) {
     this.link = link;
