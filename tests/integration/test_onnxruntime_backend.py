@@ -117,6 +117,7 @@ def test_servers_answer_every_call_with_it(
         tensor = Tensor(name="features", datatype=DataType.FP32, shape=[7, 4], data=ROWS.tobytes())
         answer = client.infer(InferRequest(model_name="erf", inputs=[tensor]))
         assert answer.outputs[0].data == response.scores
+        assert client.model_metadata("erf", "").outputs[0].name == "scores"
         values = client.score_values("erf", ROWS[0].astype(float).tolist())
         np.testing.assert_allclose(values, expected[0], rtol=1e-6)
         assert client.model_metadata("erf", "").platform == "onnxruntime_onnx"

@@ -21,7 +21,7 @@ from thriftscore.importers.source_format import SourceFormat, importable_format
 from thriftscore.importers.source_model import Answered, SourceModel, answer
 from thriftscore.importers.stages import Doubles
 from thriftscore.model import Model
-from thriftscore.repository import ImportReport, NewVersion, OnnxModel, Source
+from thriftscore.repository import AnyModel, ImportReport, NewVersion, OnnxModel, Source
 from thriftscore.repository.files import read_file
 from thriftscore.repository.golden import differences
 
@@ -58,7 +58,7 @@ class ImportedModel:
 
     version: NewVersion
     report: ImportReport
-    model: Model | OnnxModel
+    model: AnyModel
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,6 @@ class _Original:
     reference: str
     format: str
     libraries: tuple[str, ...]
-    label_threshold: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -184,7 +183,6 @@ def _answered(
         reference=source.reference,
         format=source.format,
         libraries=(*source.libraries, "numpy"),
-        label_threshold=source.native.label_threshold,
     )
 
 
@@ -216,7 +214,6 @@ def _from_child(
         reference=done.reference,
         format="sklearn",
         libraries=(*done.libraries, "numpy"),
-        label_threshold=done.label_threshold,
         warnings=done.warnings,
     )
 
@@ -252,7 +249,7 @@ def _finish(
     return ImportedModel(version, report, model)
 
 
-def _compare(model: Model | OnnxModel, original: _Original) -> ImportReport:
+def _compare(model: AnyModel, original: _Original) -> ImportReport:
     golden = original.answered.golden
     scores = model.score(golden.features)
     worst = differences(scores, golden.scores)
@@ -260,10 +257,8 @@ def _compare(model: Model | OnnxModel, original: _Original) -> ImportReport:
         raise ModelRefused("the native model or its source gives a score that is not finite")
     disagreements = None
     if model.task != "regression":
-        threshold = original.label_threshold
-        threshold = 0.5 if threshold is None else threshold
-        expected = labels(golden.scores, threshold)
-        disagreements = int((labels(scores, threshold) != expected).sum())
+        expected = labels(golden.scores, model.label_threshold)
+        disagreements = int((labels(scores, model.label_threshold) != expected).sum())
     return ImportReport(
         rows=len(scores),
         max_absolute_difference=worst.max_absolute,

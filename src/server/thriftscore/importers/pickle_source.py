@@ -39,7 +39,6 @@ class Unpickled:
     answered: Answered
     reference: str
     libraries: tuple[str, ...]
-    label_threshold: float | None
     warnings: tuple[str, ...]
 
 
@@ -109,7 +108,6 @@ def read_results(directory: Directory) -> Unpickled:
             answered=Answered(directory.read("model.safetensors", MODEL_BYTES_MAX), golden),
             reference=str(facts.get("reference")),
             libraries=_texts(facts.get("libraries")),
-            label_threshold=_number(facts.get("label_threshold")),
             warnings=_texts(facts.get("warnings")),
         )
     except FileNotFoundError as error:
@@ -130,7 +128,3 @@ def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ModelRefused("converting the pickle made a bad facts.json: expected texts")
     return tuple(value)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None

@@ -50,7 +50,6 @@ def _convert(directory: Path, request: dict[str, Any]) -> None:
     facts = {
         "reference": source.reference,
         "libraries": source.libraries,
-        "label_threshold": source.native.label_threshold,
         "warnings": notes[:_WARNINGS_MAX],
     }
     (directory / "facts.json").write_text(json.dumps(facts))

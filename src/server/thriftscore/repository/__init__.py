@@ -9,7 +9,7 @@
 """
 
 from thriftscore.repository.golden import Golden
-from thriftscore.repository.loading import ServedModel
+from thriftscore.repository.loading import AnyModel, ServedModel
 from thriftscore.repository.manifest import ImportReport, Manifest, OnnxBinding, Source
 from thriftscore.repository.onnx_model import OnnxModel
 from thriftscore.repository.publish import NewVersion, publish, set_published_label
@@ -17,6 +17,7 @@ from thriftscore.repository.registry import Registry
 from thriftscore.repository.snapshot import VersionState, VersionStatus
 
 __all__ = [
+    "AnyModel",
     "Golden",
     "ImportReport",
     "Manifest",

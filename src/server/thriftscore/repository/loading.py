@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from thriftscore.repository.manifest import (
 from thriftscore.repository.names import is_model_name, parse_version
 from thriftscore.repository.onnx_model import OnnxModel
 
+AnyModel: TypeAlias = Model | OnnxModel
+"""What computes a version."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
@@ -31,7 +35,7 @@ class ServedModel:
 
     name: str
     version: int
-    model: Model | OnnxModel
+    model: AnyModel
     manifest: Manifest
 
     @property
@@ -80,7 +84,7 @@ def _read_files(directory: Directory) -> tuple[Manifest, bytes, Golden | None]:
     return manifest, model, Golden.decode(_read_digested(directory, GOLDEN_FILE, digest))
 
 
-def _load_model(data: bytes, manifest: Manifest) -> Model | OnnxModel:
+def _load_model(data: bytes, manifest: Manifest) -> AnyModel:
     return Model.load_bytes(data) if manifest.onnx is None else OnnxModel(data, manifest.onnx)
 
 

@@ -11,12 +11,19 @@ from thriftscore.errors import Internal, InvalidArgument, ModelRefused
 from thriftscore.repository.manifest import ONNX_FILE, OnnxBinding
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
     from thriftscore.model import Matrix
 
 _ONLY_ERRORS = 3
+_LABEL_RULES = {
+    "regression": "none",
+    "binary_classification": "threshold",
+    "multiclass_classification": "argmax",
+}
 _DTYPES = {"FP32": "<f4", "FP64": "<f8"}
 
 
@@ -56,6 +63,10 @@ class OnnxModel:
         self.task: str = binding.task
         self.precision: str = binding.precision
         self.missing_values: str = binding.missing_values
+        self.categories: Mapping[str, tuple[str, ...]] = {}
+        self.label = _LABEL_RULES[binding.task]
+        self.label_threshold = 0.5
+        self.output_names = ("scores", "probabilities", "label") if self.classes else ("scores",)
         self.plan = (f"onnxruntime {onnxruntime.__version__}: {ONNX_FILE}",)
 
     def score(self, features: Matrix) -> Matrix:
@@ -77,14 +88,44 @@ class OnnxModel:
 
     def score_bytes(self, features: Buffer, datatype: str) -> bytes:
         """Scores of rows in the form they have on the wire; see the engine's `Model`."""
+        return self.score(self._rows(features, datatype)).tobytes()
+
+    def _rows(self, features: Buffer, datatype: str) -> Matrix:
         dtype = np.dtype(_DTYPES[datatype])
         size = memoryview(features).nbytes
         if size % (dtype.itemsize * self.columns):
             raise InvalidArgument(f"features: {size} bytes are no whole rows")
         values = np.frombuffer(memoryview(features), dtype)
-        return self.score(
-            as_precision(values.reshape(-1, self.columns), datatype.lower())
-        ).tobytes()
+        return as_precision(values.reshape(-1, self.columns), datatype.lower())
+
+    def evaluate(
+        self, features: Matrix, outputs: Sequence[str] | None = None
+    ) -> dict[str, Matrix | NDArray[np.int64]]:
+        """Outputs by name; see the engine's `Model`. There is no margin: the graph keeps it."""
+        names = self.output_names if outputs is None else outputs
+        unknown = [name for name in names if name not in self.output_names]
+        if unknown:
+            raise InvalidArgument(
+                f"outputs: expected {', '.join(self.output_names)}, received {unknown[0]!a}"
+            )
+        scores = self.score(features.reshape(-1, self.columns))
+        known: dict[str, Matrix | NDArray[np.int64]] = {"scores": scores}
+        if "probabilities" in names:
+            binary = self.label == "threshold"
+            both = np.hstack([1 - scores, scores]) if binary else scores
+            known["probabilities"] = as_precision(both, self.precision)
+        if "label" in names and self.label == "threshold":
+            known["label"] = (scores[:, 0] > self.label_threshold).astype(np.int64)
+        elif "label" in names:
+            known["label"] = scores.argmax(axis=1).astype(np.int64)
+        return {name: known[name] if features.ndim > 1 else known[name][0] for name in names}
+
+    def evaluate_bytes(
+        self, features: Buffer, datatype: str, outputs: Sequence[str]
+    ) -> dict[str, bytes]:
+        """`evaluate` in the form that values have on the wire."""
+        found = self.evaluate(self._rows(features, datatype), outputs)
+        return {name: values.tobytes() for name, values in found.items()}
 
     def normalize(self, values: Matrix) -> NoReturn:  # noqa: ARG002
         """Raises InvalidArgument: the graph has no normaliser that could be called by itself."""
