@@ -93,7 +93,7 @@ const NamedOutput* find_output(const std::vector<NamedOutput>& outputs, std::str
   return found == outputs.end() ? nullptr : &*found;
 }
 
-void* data_of(const std::vector<NamedOutput>& outputs, std::string_view name) {
+void* place_of(const std::vector<NamedOutput>& outputs, std::string_view name) {
   const NamedOutput* const output = find_output(outputs, name);
   return output == nullptr ? nullptr : output->data;
 }
@@ -124,10 +124,11 @@ std::optional<MissingValue> evaluate_into(const Model& model, const void* x, Typ
   return with_type(type, [&](auto in) {
     return with_type(precision_of(model), [&](auto out) {
       using Out = decltype(out);
-      const Outputs<Out> y = {.scores = static_cast<Out*>(data_of(outputs, "scores")),
-                              .margin = static_cast<Out*>(data_of(outputs, "margin")),
-                              .probabilities = static_cast<Out*>(data_of(outputs, "probabilities")),
-                              .labels = static_cast<std::int64_t*>(data_of(outputs, "label"))};
+      const Outputs<Out> y = {
+          .scores = static_cast<Out*>(place_of(outputs, "scores")),
+          .margin = static_cast<Out*>(place_of(outputs, "margin")),
+          .probabilities = static_cast<Out*>(place_of(outputs, "probabilities")),
+          .labels = static_cast<std::int64_t*>(place_of(outputs, "label"))};
       return model.evaluate(static_cast<const decltype(in)*>(x), rows, y, workspace);
     });
   });

@@ -123,6 +123,25 @@ def test_categories_go_where_xgboost_sends_them(one_hot_max: int) -> None:
     np.testing.assert_array_equal(scores[:, 0], expected)
 
 
+def test_texts_of_a_data_frame_become_categories() -> None:
+    import pandas as pd
+
+    random = np.random.default_rng(3)
+    colours = random.choice(["red", "green", "blue"], 300)
+    frame = pd.DataFrame({"size": random.standard_normal(300), "colour": pd.Categorical(colours)})
+    target = (colours == "red") * 2.0 + frame["size"]
+    matrix = xgboost.DMatrix(frame, target, enable_categorical=True)
+    booster = xgboost.train({"nthread": 1}, matrix, 5)
+    source = read_xgboost_file(bytes(booster.save_raw("ubj")))
+    assert source.native.categories == {"colour": ("blue", "green", "red")}
+    codes = np.column_stack([frame["size"], frame["colour"].cat.codes]).astype(np.float32)
+    data = encode(source.native, "fp32", "propagate")
+    np.testing.assert_array_equal(engine(data, codes)[:, 0], booster.predict(matrix))
+    np.testing.assert_array_equal(
+        source.answers(codes.astype(float))[:, 0], booster.predict(matrix)
+    )
+
+
 def changed(**changes: Any) -> bytes:
     booster, _ = train("reg:squarederror")
     document = json.loads(bytes(booster.save_raw("json")))

@@ -26,6 +26,12 @@ from thriftscore.importers.sklearn_model import first_line, read_sklearn
 from thriftscore.importers.source_model import answer
 
 _WARNINGS_MAX = 20
+# Plain Python objects of numbers, which every MLP holds. Trees are not among them: their compiled
+# code believes the indices that it is given.
+_TRUSTED_TOO = {
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+}
 
 
 def main(directory: Path) -> None:
@@ -80,13 +86,14 @@ def _load_skops(path: Path, *, trust_all: bool) -> object:
         raise ModelRefused(
             "a .skops file needs skops: pip install 'thriftscore[import]'"
         ) from error
-    untrusted = io.get_untrusted_types(file=path)
+    found = io.get_untrusted_types(file=path)
+    untrusted = [name for name in found if name not in _TRUSTED_TOO]
     if untrusted and not trust_all:
         raise ModelRefused(
             f"the skops file has types that skops does not trust: {', '.join(untrusted)};"
             " import it with --allow-pickle if you trust them"
         )
-    return io.load(path, trusted=untrusted)
+    return io.load(path, trusted=found)
 
 
 if __name__ == "__main__":

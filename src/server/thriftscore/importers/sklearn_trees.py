@@ -31,27 +31,29 @@ from thriftscore.importers.trees import (
     MISSING_LEFT,
     Combination,
     Tree,
-    as_float32,
     forest,
-    thresholds_before,
+    single_precision,
 )
 from thriftscore.importers.xgboost_model import read_xgboost
 
 
 def _tree(tree: Fitted, values: np.ndarray) -> Tree:
-    """A tree of sklearn.tree with other values; it sees its rows in single precision."""
+    """A tree of sklearn.tree with other values."""
     nodes = tree.__getstate__()["nodes"]
     leaf = nodes["left_child"] < 0
-    thresholds = np.where(leaf, 0.0, nodes["threshold"])
-    thresholds[~leaf] = thresholds_before(as_float32, thresholds[~leaf])
     return Tree(
         features=np.where(leaf, LEAF, nodes["feature"]),
-        thresholds=thresholds,
+        thresholds=nodes["threshold"],
         left=nodes["left_child"],
         right=nodes["right_child"],
         flags=np.where(nodes["missing_go_to_left"], MISSING_LEFT, 0).astype(np.uint8),
         values=values,
     )
+
+
+def _forest(trees: list[Tree], combination: Combination) -> TreeEnsemble:
+    """Trees of sklearn.tree see their rows in single precision."""
+    return single_precision(forest(trees, combination))
 
 
 def _class_shares(estimator: Fitted, tree: Fitted) -> np.ndarray:
@@ -64,7 +66,7 @@ def _class_shares(estimator: Fitted, tree: Fitted) -> np.ndarray:
 
 def _mean(trees: list[Tree]) -> TreeEnsemble:
     base = np.zeros(trees[0].values.shape[1])
-    return forest(trees, Combination(base, aggregate="mean"))
+    return _forest(trees, Combination(base, aggregate="mean"))
 
 
 def _members(estimator: Fitted) -> list[Any]:
@@ -93,7 +95,7 @@ def _gradient_boosting(estimator: Fitted, frame: Frame) -> Chain:
             values = estimator.learning_rate * member.tree_.value[:, 0, 0]
             trees.append(_tree(member.tree_, values))
             outputs.append(output)
-    return frame.trees(forest(trees, Combination(base, tree_outputs=outputs)))
+    return frame.trees(_forest(trees, Combination(base, tree_outputs=outputs)))
 
 
 def _gradient_boosting_classifier(estimator: Fitted, frame: Frame) -> Prediction:
@@ -125,7 +127,7 @@ def _isolation_forest(estimator: Fitted, frame: Frame) -> Prediction:
         features = np.where(inner, np.asarray(columns)[np.where(inner, tree.features, 0)], LEAF)
         trees.append(replace(tree, features=features))
     expected = _average_path_length(estimator._max_samples)
-    depths = forest(trees, Combination(np.zeros(1), tree_outputs=[0] * len(trees)))
+    depths = _forest(trees, Combination(np.zeros(1), tree_outputs=[0] * len(trees)))
     share = Dense(np.full((1, 1), -np.log(2.0) / (len(trees) * expected)), np.zeros(1))
     score = Dense(np.full((1, 1), -1.0), np.full(1, -float(estimator.offset_)))
     chain = (*frame.trees(depths), share, Link("exp"), score)
@@ -160,7 +162,7 @@ def _booster_prediction(estimator: Fitted, model: NativeModel, frame: Frame) -> 
 
 def _xgboost(estimator: Fitted, frame: Frame) -> Prediction:
     booster = estimator.get_booster()
-    best = getattr(estimator, "best_iteration", None) if estimator.early_stopping_rounds else None
+    best = getattr(estimator, "best_iteration", None)  # set where training stopped early
     if best is not None:
         booster = booster[: best + 1]
     return _booster_prediction(

@@ -130,6 +130,17 @@ def _bitset(members: NDArray[np.int64]) -> NDArray[np.uint32]:
     return words
 
 
+def single_precision(stage: TreeEnsemble) -> TreeEnsemble:
+    """The same trees for a source that rounds its rows to single precision first."""
+    numeric = (stage.features >= 0) & ((stage.flags & CATEGORICAL) == 0)
+    strict = (stage.flags & STRICT) != 0
+    thresholds = stage.thresholds.copy()
+    for chosen, is_strict in ((numeric & ~strict, False), (numeric & strict, True)):
+        values, places = np.unique(thresholds[chosen], return_inverse=True)
+        thresholds[chosen] = thresholds_before(as_float32, values, strict=is_strict)[places]
+    return replace(stage, thresholds=thresholds, flags=stage.flags & ~np.uint8(STRICT))
+
+
 Transform = Callable[[Doubles], Doubles]
 
 

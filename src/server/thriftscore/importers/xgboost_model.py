@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,11 @@ from thriftscore.importers.trees import (
     LEAF,
     MISSING_LEFT,
     NAN_IS_MISSING,
+    STRICT,
     Combination,
     Tree,
-    as_float32,
     forest,
-    thresholds_before,
+    single_precision,
 )
 
 _LINKS: dict[str, LinkFunction] = {
@@ -94,7 +95,26 @@ def _understand(learner: Mapping[str, Any]) -> NativeModel:
     names = tuple(learner.get("feature_names") or ())
     features = names or tuple(f"f{index}" for index in range(known.features))
     threshold = 0.0 if known.objective == "binary:logitraw" else None
-    return NativeModel(features, task, stages, classes, label_threshold=threshold)
+    categories = _categories(booster, features)
+    return NativeModel(features, task, stages, classes, categories, threshold)
+
+
+def _categories(
+    booster: Mapping[str, Any], features: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+    """The categories of a data frame's columns, by whose numbers the trees decide."""
+    model = booster.get("gbtree", booster).get("model", {})
+    found = {}
+    for name, encoded in zip(features, model.get("cats", {}).get("enc", ())):  # noqa: B905
+        if not encoded["values"]:
+            continue
+        if "offsets" in encoded:
+            text = bytes(encoded["values"])
+            names = [text[begin:end].decode() for begin, end in pairwise(encoded["offsets"])]
+        else:
+            names = [f"{value:g}" for value in encoded["values"]]
+        found[name] = tuple(names)
+    return found
 
 
 def _learner(learner: Mapping[str, Any]) -> _Learner:
@@ -169,7 +189,8 @@ def _trees(model: Mapping[str, Any], known: _Learner, weights: np.ndarray | None
     if not trees:
         raise ModelRefused("the booster has no trees")
     outputs = [int(group) for group in model["tree_info"]]
-    return forest(trees, Combination(known.base, accumulate="fp32", tree_outputs=outputs))
+    combination = Combination(known.base, accumulate="fp32", tree_outputs=outputs)
+    return single_precision(forest(trees, combination))
 
 
 def _tree(tree: Mapping[str, Any], weight: np.float32 | None) -> Tree:
@@ -180,16 +201,12 @@ def _tree(tree: Mapping[str, Any], weight: np.float32 | None) -> Tree:
     leaf = left < 0
     kinds = np.asarray(tree.get("split_type") or np.zeros(len(left)), np.int64)
     categorical = (kinds != 0) & ~leaf
-    thresholds = np.zeros(len(left))
-    numeric = ~leaf & ~categorical
-    thresholds[numeric] = thresholds_before(
-        as_float32, conditions[numeric].astype(np.float64), strict=True
-    )
+    thresholds = conditions.astype(np.float64)
     sets = _category_sets(tree) if categorical.any() else {}
     thresholds[categorical] = np.arange(int(categorical.sum()))
     # XGBoost sends the listed categories right, the native stage sends them left.
     flags = np.where(missing_left ^ categorical, MISSING_LEFT, 0)
-    flags |= np.where(categorical, CATEGORICAL | NAN_IS_MISSING, 0)
+    flags |= np.where(categorical, CATEGORICAL | NAN_IS_MISSING, STRICT)
     values = conditions if weight is None else conditions * weight
     return Tree(
         features=np.where(leaf, LEAF, np.asarray(tree["split_indices"], np.int64)),
