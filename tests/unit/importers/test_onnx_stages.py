@@ -21,7 +21,6 @@ with warnings.catch_warnings():  # deprecations inside the libraries, not of the
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
     from sklearn import datasets, decomposition, ensemble, impute, linear_model, preprocessing, tree
-    from sklearn.base import is_classifier
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
@@ -76,7 +75,8 @@ def converted(name: str, *, double: bool) -> tuple[SourceModel, Any]:
             estimator = make_pipeline(StandardScaler(), estimator)
         estimator.fit(rows, target)
         kind = DoubleTensorType if double else FloatTensorType
-        options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else {}
+        probabilities = {"zipmap": False}
+        options = {id(estimator): probabilities} if hasattr(estimator, "predict_proba") else {}
         model = convert_sklearn(
             estimator, initial_types=[("X", kind([None, rows.shape[1]]))], options=options
         )
@@ -102,12 +102,19 @@ def node(operator: str, inputs: str, output: str = "Y", **attributes: Any) -> on
     ml |= {"FeatureVectorizer", "ArrayFeatureExtractor", "TreeEnsembleClassifier"}
     domain = "ai.onnx.ml" if operator in ml else ""
     return helper.make_node(
-        operator, inputs.split(), output.split(), operator, domain=domain, **attributes
+        operator,
+        inputs.split(),
+        output.split(),
+        f"{operator}_{output}",
+        domain=domain,
+        **attributes,
     )
 
 
 def graph(nodes: list[onnx.NodeProto], *, batch: int | None = None, **tensors: Any) -> bytes:
+    """A float graph from X (rows x 3) to Y."""
     shape = [batch, 3]
+    ml = 5 if any(node.op_type == "TreeEnsemble" for node in nodes) else 3
     constants = []
     for name, value in tensors.items():
         array = np.asarray(value)
@@ -121,7 +128,7 @@ def graph(nodes: list[onnx.NodeProto], *, batch: int | None = None, **tensors: A
             [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [None, None])],
             constants,
         ),
-        opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", 5)],
+        opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid("ai.onnx.ml", ml)],
         ir_version=10,
     )
     return bytes(model.SerializeToString())
@@ -214,7 +221,18 @@ GRAPHS: dict[str, bytes] = {
         ],
         w=W,
     ),
-    "linear SVM": graph([node("SVMRegressor", "X", coefficients=[1.0, -2.0, 3.0], rho=[0.5])]),
+    "linear SVM": graph(
+        [
+            node(
+                "SVMRegressor",
+                "X",
+                coefficients=[1.0, -2.0],
+                rho=[0.5],
+                n_supports=2,
+                support_vectors=[1.0, 2.0, 3.0, -1.0, 0.5, 0.25],
+            )
+        ]
+    ),
     "one row a time": graph([node("MatMul", "X w")], batch=1, w=W),
 }
 

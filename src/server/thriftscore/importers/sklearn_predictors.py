@@ -67,8 +67,10 @@ def classification(
         raise ModelRefused(
             f"{type(estimator).__name__}: expected two or more classes of one target"
         )
-    task: Task = "binary_classification" if len(classes) == 2 else "multiclass_classification"
-    return Prediction(chain, task, tuple(classes.tolist()), method, threshold)
+    names = tuple(classes.tolist())
+    if len(names) > 2:
+        return Prediction(chain, "multiclass_classification", names, method)
+    return Prediction(chain, "binary_classification", names, method, threshold)
 
 
 def _pipeline(estimator: Fitted, frame: Frame) -> Prediction:
