@@ -229,6 +229,7 @@ GRAPHS: dict[str, bytes] = {
                 coefficients=[1.0, -2.0],
                 rho=[0.5],
                 n_supports=2,
+                kernel_params=[0.0, 0.0, 3.0],
                 support_vectors=[1.0, 2.0, 3.0, -1.0, 0.5, 0.25],
             )
         ]

@@ -157,8 +157,8 @@ class Sleeps:
 
 
 def test_a_pickle_that_never_ends_is_stopped_with_all_it_started(tmp_path: Path) -> None:
-    with pytest.raises(ModelRefused, match="was not converted within 8 s"):
-        import_pickled(tmp_path, Sleeps(tmp_path / "pids"), pickle_timeout_s=8.0)
+    with pytest.raises(ModelRefused, match="was not converted within 12 s"):
+        import_pickled(tmp_path, Sleeps(tmp_path / "pids"), pickle_timeout_s=12.0)
     pids = json.loads((tmp_path / "pids").read_text())
     assert len(pids) == 2
     assert not [pid for pid in pids if is_running(pid)]

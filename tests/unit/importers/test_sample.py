@@ -7,7 +7,7 @@ import pytest
 from thriftscore.errors import InvalidArgument
 from thriftscore.importers import sample
 from thriftscore.importers.native_model import NativeModel
-from thriftscore.importers.sample import Sample, check_sample, read_sample
+from thriftscore.importers.sample import Sample, check_sample, read_sample, sample_rows
 from thriftscore.importers.seeded_rows import seeded_rows
 from thriftscore.importers.stages import Dense, Scale
 
@@ -28,6 +28,18 @@ def test_csv_is_read_with_and_without_names(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_sample(path).rows, [[1, 2.5], [-0.03, 4]])
     path.write_text('"a, b",c\n1,2\n')
     assert read_sample(path).names == ("a, b", "c")
+
+
+def test_texts_become_the_index_of_a_category(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("size,colour\n1,red\n2,\n3,blue\n")
+    read = read_sample(path)
+    rows = sample_rows(read, ["size", "colour"], {"colour": ("blue", "red")})
+    np.testing.assert_array_equal(rows, [[1, 1], [2, np.nan], [3, 0]])
+    with pytest.raises(InvalidArgument, match="has 'red' in row 0, column 1, expected one of blue"):
+        sample_rows(read, ["size", "colour"], {"colour": ("blue",)})
+    with pytest.raises(InvalidArgument, match="expected a number"):
+        sample_rows(read, ["size", "colour"], {})
 
 
 @pytest.mark.parametrize(

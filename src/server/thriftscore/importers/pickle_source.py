@@ -63,8 +63,9 @@ def unpickle(data: bytes, sample: Sample | None, request: Request) -> Unpickled:
     with tempfile.TemporaryDirectory(prefix="thriftscore-import-") as name:
         path = Path(name)
         (path / "source").write_bytes(data)
-        names = sample.names if sample is not None else ()
-        (path / "request.json").write_text(json.dumps({**asdict(request), "sample_names": names}))
+        given = sample or Sample(np.empty((0, 0)))
+        texts = {"sample_names": given.names, "sample_texts": given.texts}
+        (path / "request.json").write_text(json.dumps(asdict(request) | texts))
         if sample is not None:
             np.save(path / "rows.npy", sample.rows, allow_pickle=False)
         _run_worker(path, request.timeout_s)

@@ -49,7 +49,9 @@ def _convert(directory: Path, request: dict[str, Any]) -> None:
     rows = directory / "rows.npy"
     sample = None
     if rows.exists():
-        sample = Sample(np.load(rows, allow_pickle=False), tuple(request["sample_names"]))
+        texts = tuple((row, column, text) for row, column, text in request["sample_texts"])
+        names = tuple(request["sample_names"])
+        sample = Sample(np.load(rows, allow_pickle=False), names, texts)
     answered = answer(source, request["precision"], request["missing_values"], sample)
     (directory / "model.safetensors").write_bytes(answered.model)
     (directory / "answers.safetensors").write_bytes(answered.golden.encode())

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ class Sample:
 
     rows: Doubles
     names: tuple[str, ...] = ()
+    texts: tuple[tuple[int, int, str], ...] = ()
+    """Row, column and text of each cell that is no number; NaN in `rows`."""
 
 
 def read_sample(path: Path) -> Sample:
@@ -48,10 +51,32 @@ def read_sample(path: Path) -> Sample:
         raise InvalidArgument(
             f"sample '{path}' has {count:,} rows, expected 1 to {SAMPLE_ROWS_MAX:,}"
         )
-    if not np.isfinite(sample.rows).all():
-        row, column = np.argwhere(~np.isfinite(sample.rows))[0]
+    finite = np.isfinite(sample.rows)
+    for row, column, _ in sample.texts:
+        finite[row, column] = True
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
         raise InvalidArgument(f"sample '{path}': row {row}, column {column} is not finite")
     return sample
+
+
+def sample_rows(
+    sample: Sample, features: Sequence[str], categories: Mapping[str, Sequence[str]]
+) -> Doubles:
+    """The rows with each text as the index of a category; NaN where it is empty.
+
+    Raises InvalidArgument for a text that the model does not know.
+    """
+    rows = sample.rows.copy()
+    known = [categories.get(name, ()) for name in features]
+    for row, column, text in sample.texts:
+        if text and text not in known[column]:
+            expected = f"one of {', '.join(known[column])}" if known[column] else "a number"
+            raise InvalidArgument(
+                f"the sample has {text!a} in row {row}, column {column}, expected {expected}"
+            )
+        rows[row, column] = known[column].index(text) if text else np.nan
+    return rows
 
 
 def check_sample(sample: Sample, features: Sequence[str], *, named: bool) -> None:
@@ -85,6 +110,7 @@ def _read_npy(path: Path) -> Sample:
 def _read_csv(path: Path) -> Sample:
     rows: list[list[float]] = []
     names: tuple[str, ...] = ()
+    texts: list[tuple[int, int, str]] = []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -95,6 +121,9 @@ def _read_csv(path: Path) -> Sample:
                 if values is None and not rows and not names:
                     names = tuple(cells)
                     continue
+                if values is None and len(cells) == len(names):
+                    values, found = _mixed(cells)
+                    texts += [(len(rows), column, text) for column, text in found]
                 if values is None or len(values) != len(names or (rows or [values])[0]):
                     raise InvalidArgument(
                         f"sample '{path}', line {reader.line_num}: expected as many numbers as in"
@@ -105,7 +134,7 @@ def _read_csv(path: Path) -> Sample:
         raise InvalidArgument(f"sample '{path}' is not CSV in UTF-8: {error}") from error
     if not rows:
         raise InvalidArgument(f"sample '{path}' has no rows")
-    return Sample(np.asarray(rows, np.float64), names)
+    return Sample(np.asarray(rows, np.float64), names, tuple(texts))
 
 
 def _numbers(cells: list[str]) -> list[float] | None:
@@ -113,3 +142,10 @@ def _numbers(cells: list[str]) -> list[float] | None:
         return [float(cell) for cell in cells]
     except ValueError:
         return None
+
+
+def _mixed(cells: list[str]) -> tuple[list[float], list[tuple[int, str]]]:
+    """Numbers, NaN in the place of texts, and the texts with their columns."""
+    numbers = [_numbers([cell]) for cell in cells]
+    texts = [(column, cells[column]) for column, number in enumerate(numbers) if number is None]
+    return [math.nan if number is None else number[0] for number in numbers], texts

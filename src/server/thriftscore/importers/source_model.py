@@ -10,7 +10,7 @@ import numpy as np
 
 from thriftscore.errors import ModelRefused
 from thriftscore.importers.native_model import MissingValues, NativeModel, Precision, encode
-from thriftscore.importers.sample import Sample, check_sample
+from thriftscore.importers.sample import Sample, check_sample, sample_rows
 from thriftscore.importers.seeded_rows import seeded_rows
 from thriftscore.importers.stages import Doubles
 from thriftscore.repository.golden import Golden
@@ -64,7 +64,10 @@ def ask(
         check_sample(sample, source.native.features, named=source.named)
     if missing_values is None:
         missing_values = "propagate" if _accepts_nan(source) else "refuse"
-    rows = sample.rows if sample is not None else _rows(source, missing_values)
+    if sample is not None:
+        rows = sample_rows(sample, source.native.features, source.native.categories)
+    else:
+        rows = _rows(source, missing_values)
     if "fp32" in {precision, source.computes_in}:
         rows = np.asarray(rows, np.float32).astype(np.float64)
     return missing_values, Golden(rows, source.answers(rows))
