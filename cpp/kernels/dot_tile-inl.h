@@ -159,6 +159,11 @@ class DotProducts {
   static constexpr std::size_t kColumnBlock = 8192 / sizeof(T);
   static constexpr std::size_t kRowBlock = 48;
 
+  static constexpr std::size_t output_block(const WeightedSum<T>& /*sum*/, std::size_t /*rows*/,
+                                            std::size_t outputs) {
+    return std::min(kOutputBlock, outputs);
+  }
+
   template <bool kCentred>
   static HWY_INLINE void run(const Panel<T>& panel, const T* x, std::size_t rows, T* y) {
     if (panel.scale != nullptr) {

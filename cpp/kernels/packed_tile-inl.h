@@ -104,7 +104,46 @@ HWY_INLINE void packed_rows(const Panel<T>& start, const T* x, std::size_t rows,
     panel.initial += kRows * panel.initial_stride;
   }
   if constexpr (kRows > 1) {
-    if (rows > 0) packed_rows<kCentred, kVectors, kRows / 2>(panel, x, rows, y);
+    // Four rows still keep both units for multiplication busy; two and one do not.
+    constexpr std::size_t kFewer = kRows > 4 ? 4 : kRows / 2;
+    if (rows > 0) packed_rows<kCentred, kVectors, kFewer>(panel, x, rows, y);
+  }
+}
+
+// One row and several panels at once, whose sums do not wait for one another as those of one panel
+// do. The order of each sum is that of PackedTile.
+template <std::size_t kPanels, typename T>
+HWY_INLINE void packed_panels(const Panel<T>& panel, const T* x, T* y) {
+  constexpr hn::ScalableTag<T> d;
+  constexpr std::size_t lanes = hn::MaxLanes(d);
+  hn::Vec<decltype(d)> sums[kPanels][kPackedVectors];
+  for (auto& row : sums) {
+    for (auto& sum : row) sum = hn::Zero(d);
+  }
+  for (std::size_t c = 0; c < panel.columns; ++c) {
+    const auto value = hn::Set(d, load_value(x, c));
+    const T* weights = panel.packed + c * kPackedVectors * lanes;
+    for (std::size_t p = 0; p < kPanels; ++p, weights += panel.packed_stride) {
+      for (std::size_t v = 0; v < kPackedVectors; ++v) {
+        sums[p][v] = hn::MulAdd(value, hn::Load(d, weights + v * lanes), sums[p][v]);
+      }
+    }
+  }
+  for (std::size_t o = 0; o < kPanels * kPackedVectors; ++o) {
+    const auto initial = hn::LoadU(d, panel.initial + o * lanes);
+    const auto sum = sums[o / kPackedVectors][o % kPackedVectors];
+    hn::StoreU(hn::Add(initial, sum), d, y + o * lanes);
+  }
+}
+
+template <std::size_t kPanels, bool kCentred, typename T>
+HWY_INLINE void packed_row(const Panel<T>& panel, const T* x, T* y) {
+  if constexpr (kCentred) {
+    HWY_ALIGN T centred[kPackedColumns];
+    centre_rows(panel, x, 1, centred);
+    packed_panels<kPanels>(panel, centred, y);
+  } else {
+    packed_panels<kPanels>(panel, x, y);
   }
 }
 
@@ -126,6 +165,16 @@ class PackedProducts {
     return outputs > 1 && columns * (padded(outputs) - outputs) <= 4 * kLanes * outputs;
   }
 
+  // How many outputs go into one run() of so many rows: several panels for a single row.
+  static constexpr std::size_t output_block(const WeightedSum<T>& sum, std::size_t rows,
+                                            std::size_t outputs) {
+    if (rows == 1 && sum.packed != nullptr) {
+      if (outputs >= 4 * kOutputBlock) return 4 * kOutputBlock;
+      if (outputs >= 2 * kOutputBlock) return 2 * kOutputBlock;
+    }
+    return std::min(kOutputBlock, outputs);
+  }
+
   static constexpr std::size_t padded(std::size_t outputs) {
     return (outputs + kLanes - 1) / kLanes * kLanes;
   }
@@ -136,6 +185,7 @@ class PackedProducts {
       const Panel<T> panel = {.weights = sum.weights + o * sum.columns,
                               .weights_stride = sum.columns,
                               .packed = nullptr,
+                              .packed_stride = 0,
                               .mean = nullptr,
                               .scale = nullptr,
                               .initial = nullptr,
@@ -152,11 +202,13 @@ class PackedProducts {
   static HWY_INLINE const T* packed_panel(const WeightedSum<T>& sum, std::size_t first_output,
                                           std::size_t outputs, std::size_t c) {
     if (sum.packed == nullptr) return nullptr;
-    return sum.packed + first_output * sum.columns + c * padded(outputs);
+    return sum.packed + first_output * sum.columns + c * padded(std::min(outputs, kOutputBlock));
   }
 
   template <bool kCentred>
   static HWY_INLINE void run(Panel<T> panel, const T* x, std::size_t rows, T* y) {
+    if (panel.outputs == 4 * kOutputBlock) return packed_row<4, kCentred>(panel, x, y);
+    if (panel.outputs == 2 * kOutputBlock) return packed_row<2, kCentred>(panel, x, y);
     HWY_ALIGN T own[kColumnBlock * kOutputBlock];
     if (panel.packed == nullptr) {
       pack_panel(panel, own);

@@ -23,9 +23,10 @@ template <typename T>
 struct Panel {
   const T* weights;
   std::size_t weights_stride;
-  const T* packed;   // the same weights as PackedProducts arranges them, or null
-  const T* mean;     // null unless the tiles are centred
-  const T* scale;    // null as well if the weights have been divided
+  const T* packed;            // the same weights as PackedProducts arranges them, or null
+  std::size_t packed_stride;  // from one block of outputs to the next, where there are several
+  const T* mean;              // null unless the tiles are centred
+  const T* scale;             // null as well if the weights have been divided
   const T* initial;  // what the sums start from: the bias, or y itself after the first block
   std::size_t initial_stride;
   std::size_t columns;

@@ -60,6 +60,7 @@ HWY_INLINE void sum_block(const Normalizer<T>& normalizer, const WeightedSum<T>&
         .weights = sum.weights + block.first_output * sum.columns + c,
         .weights_stride = sum.columns,
         .packed = Products::packed_panel(sum, block.first_output, block.outputs, c),
+        .packed_stride = Products::kOutputBlock * sum.columns,
         .mean = kCentred ? normalizer.mean + c : nullptr,
         .scale = normalizer.scale != nullptr ? normalizer.scale + c : nullptr,
         .initial = c == 0 ? sum.bias + block.first_output : block.y,
@@ -77,14 +78,16 @@ template <class Products, bool kCentred, typename T>
 HWY_INLINE void sum_blocks(const Normalizer<T>& normalizer, const WeightedSum<T>& sum, const T* x,
                            std::size_t rows, T* y) {
   for (std::size_t r = 0; r < rows; r += Products::kRowBlock) {
-    for (std::size_t o = 0; o < sum.outputs; o += Products::kOutputBlock) {
-      sum_block<Products, kCentred, T>(
-          normalizer, sum,
-          {.x = x + r * sum.columns,
-           .y = y + r * sum.outputs + o,
-           .rows = std::min(Products::kRowBlock, rows - r),
-           .first_output = o,
-           .outputs = std::min(Products::kOutputBlock, sum.outputs - o)});
+    const std::size_t count = std::min(Products::kRowBlock, rows - r);
+    for (std::size_t o = 0; o < sum.outputs;) {
+      const std::size_t outputs = Products::output_block(sum, count, sum.outputs - o);
+      sum_block<Products, kCentred, T>(normalizer, sum,
+                                       {.x = x + r * sum.columns,
+                                        .y = y + r * sum.outputs + o,
+                                        .rows = count,
+                                        .first_output = o,
+                                        .outputs = outputs});
+      o += outputs;
     }
   }
 }

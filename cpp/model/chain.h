@@ -76,19 +76,45 @@ class Chain {
 
   /// As Stage::run.
   void run(const T* x, std::size_t rows, T* y, std::byte* scratch) const noexcept {
-    if (stages_.empty()) copy_values(x, rows * columns_, y);
-    T* const first = reinterpret_cast<T*>(scratch);
-    T* const second = reinterpret_cast<T*>(scratch + buffer_bytes(rows));
-    std::byte* const rest = scratch + 2 * buffer_bytes(rows);
-    for (std::size_t i = 0; i < stages_.size(); ++i) {
-      T* const between = x == first ? second : first;
-      T* const to = i >= direct_from_ ? y : between;
-      stages_[i]->run(x, rows, to, rest);
-      x = to;
+    if (stages_.empty()) {
+      copy_values(x, rows * columns_, y);
+    } else {
+      run_stages(rows, y, scratch,
+                 [&](T* to, std::byte* rest) { stages_.front()->run(x, rows, to, rest); });
     }
   }
 
+  /// True where the first stage takes rows without their zeros.
+  bool takes_sparse() const noexcept {
+    return !stages_.empty() && stages_.front()->sparse_input() != nullptr;
+  }
+
+  /// The same of such rows, where takes_sparse().
+  template <typename In>
+  void run_sparse(const SparseRows<In>& x, std::size_t rows, T* y,
+                  std::byte* scratch) const noexcept {
+    run_stages(rows, y, scratch, [&](T* to, std::byte* rest) {
+      stages_.front()->sparse_input()->run_sparse(x, rows, to, rest);
+    });
+  }
+
  private:
+  // run_first(to, scratch) does what the first stage does.
+  template <typename RunFirst>
+  void run_stages(std::size_t rows, T* y, std::byte* scratch, RunFirst run_first) const noexcept {
+    T* const first = reinterpret_cast<T*>(scratch);
+    T* const second = reinterpret_cast<T*>(scratch + buffer_bytes(rows));
+    std::byte* const rest = scratch + 2 * buffer_bytes(rows);
+    T* values = direct_from_ == 0 ? y : first;
+    run_first(values, rest);
+    for (std::size_t i = 1; i < stages_.size(); ++i) {
+      T* const between = values == first ? second : first;
+      T* const to = i >= direct_from_ ? y : between;
+      stages_[i]->run(values, rows, to, rest);
+      values = to;
+    }
+  }
+
   std::size_t buffer_bytes(std::size_t rows) const noexcept {
     return whole_lines(rows * between_columns_ * sizeof(T));
   }

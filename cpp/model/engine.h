@@ -43,6 +43,19 @@ std::optional<MissingValue> find_nan(const T* x, std::size_t rows, std::size_t c
   return std::nullopt;
 }
 
+/// The first NaN among the values of sparse rows.
+template <typename In>
+std::optional<MissingValue> find_nan(const SparseRows<In>& x, std::size_t rows) noexcept {
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto end = static_cast<std::size_t>(load(x.indptr, row + 1));
+    for (auto i = static_cast<std::size_t>(load(x.indptr, row)); i < end; ++i) {
+      const In value = load(x.values, i);
+      if (value != value) return MissingValue{row, static_cast<std::size_t>(load(x.indices, i))};
+    }
+  }
+  return std::nullopt;
+}
+
 /// Where an engine writes, at any address.
 template <typename T>
 struct EngineOutputs {
@@ -94,6 +107,25 @@ class Engine {
       if (const auto missing = find_nan(features, count, columns())) {
         return MissingValue{row + missing->row, missing->column};
       }
+    }
+    return std::nullopt;
+  }
+
+  bool takes_sparse() const noexcept { return body_.takes_sparse(); }
+
+  /// The scores of rows without their zeros, where takes_sparse().
+  template <typename In>
+  std::optional<MissingValue> score_sparse(const SparseRows<In>& x, std::size_t rows, T* y,
+                                           bool refuses_missing, Workspace& workspace) const {
+    if (refuses_missing) {
+      if (const auto missing = find_nan(x, rows)) return missing;
+    }
+    std::byte* const scratch = workspace.reserve(chain_bytes_);
+    for (std::size_t row = 0; row < rows; row += block_rows_) {
+      const std::size_t count = std::min(block_rows_, rows - row);
+      T* const scores = y + row * outputs();
+      body_.run_sparse(x.from(row), count, scores, scratch);
+      links_.run(scores, count, scores, scratch);
     }
     return std::nullopt;
   }

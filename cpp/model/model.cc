@@ -142,6 +142,18 @@ std::optional<MissingValue> Model::evaluate(const In* x, std::size_t rows, const
   return std::nullopt;
 }
 
+bool Model::takes_sparse() const noexcept {
+  return std::visit([](const auto& engine) { return engine.takes_sparse(); }, program_->engine);
+}
+
+template <typename In, typename Out>
+std::optional<MissingValue> Model::score_sparse(const SparseRows<In>& x, std::size_t rows, Out* y,
+                                                Workspace& workspace) const {
+  const auto* engine = std::get_if<Engine<Out>>(&program_->engine);
+  assert(engine != nullptr && engine->takes_sparse());
+  return engine->score_sparse(x, rows, y, description_.refuses_missing, workspace);
+}
+
 template <typename T>
 void Model::normalize(const T* x, std::size_t rows, T* y) const noexcept {
   const auto& tensors = std::get<NormalizerTensors<T>>(program_->normalizers);
@@ -170,6 +182,14 @@ template std::optional<MissingValue> Model::score(const double*, std::size_t, do
                                                   Workspace&) const;
 template std::optional<MissingValue> Model::evaluate(const double*, std::size_t,
                                                      const Outputs<double>&, Workspace&) const;
+template std::optional<MissingValue> Model::score_sparse(const SparseRows<float>&, std::size_t,
+                                                         float*, Workspace&) const;
+template std::optional<MissingValue> Model::score_sparse(const SparseRows<float>&, std::size_t,
+                                                         double*, Workspace&) const;
+template std::optional<MissingValue> Model::score_sparse(const SparseRows<double>&, std::size_t,
+                                                         float*, Workspace&) const;
+template std::optional<MissingValue> Model::score_sparse(const SparseRows<double>&, std::size_t,
+                                                         double*, Workspace&) const;
 template void Model::normalize(const float*, std::size_t, float*) const noexcept;
 template void Model::normalize(const double*, std::size_t, double*) const noexcept;
 template void Model::denormalize(const float*, std::size_t, float*) const noexcept;

@@ -13,6 +13,7 @@
 
 #include "model/description.h"
 #include "model/error.h"
+#include "model/sparse_rows.h"
 
 namespace thriftscore {
 
@@ -97,6 +98,15 @@ class Model {
   template <typename In, typename Out>
   std::optional<MissingValue> evaluate(const In* x, std::size_t rows, const Outputs<Out>& y,
                                        Workspace& workspace) const;
+
+  /// True where score_sparse() can be called: the model begins with weights most of which are zero.
+  bool takes_sparse() const noexcept;
+
+  /// As score(), to the same bits, of rows that are given without their zeros, in time that does
+  /// not grow with columns().
+  template <typename In, typename Out>
+  std::optional<MissingValue> score_sparse(const SparseRows<In>& x, std::size_t rows, Out* y,
+                                           Workspace& workspace) const;
 
   /// y = (x - mean) / scale, by column, x and y [rows, columns()]; y may be x. T is float or
   /// double, whatever the model's precision; each operation is rounded to T once. NaN propagates.

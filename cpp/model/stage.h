@@ -7,9 +7,22 @@
 #include <vector>
 
 #include "model/aligned.h"
+#include "model/sparse_rows.h"
 #include "model/stage_spec.h"
 
 namespace thriftscore {
+
+/// What a stage does that takes rows without their zeros.
+template <typename T>
+class SparseInput {
+ public:
+  virtual ~SparseInput() = default;
+  /// As Stage::run, to the same bits. The values are rounded to T first.
+  virtual void run_sparse(const SparseRows<float>& x, std::size_t rows, T* y,
+                          std::byte* scratch) const noexcept = 0;
+  virtual void run_sparse(const SparseRows<double>& x, std::size_t rows, T* y,
+                          std::byte* scratch) const noexcept = 0;
+};
 
 /// One step of a plan: rows of columns() values to rows of outputs() values. Immutable.
 template <typename T>
@@ -37,6 +50,9 @@ class Stage {
   /// `scratch` is aligned to 64 bytes and of any content; it may be null where no byte is asked
   /// for. What a row gives does not depend on the rows beside it. No allocation.
   virtual void run(const T* x, std::size_t rows, T* y, std::byte* scratch) const noexcept = 0;
+
+  /// Null where the stage needs rows in full.
+  virtual const SparseInput<T>* sparse_input() const noexcept { return nullptr; }
 
   /// Arithmetic operations a row, roughly: what decides where a request is computed.
   virtual std::size_t operations() const noexcept = 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 namespace thriftscore::server {
 namespace {
@@ -36,31 +37,66 @@ RowOutcome score_dense(const RowWork& work, const In* rows, std::size_t first, s
   return outcome_of(work.model->score(rows, count, scores, workspace), first);
 }
 
-/** Writes one sparse row to `row`, which is all zero; false if it is out of range. */
-template <typename In>
-bool scatter(const RowWork& work, std::size_t index, In* row) noexcept {
+/** The stored values of one sparse row: positions from `begin` to `end`. */
+struct StoredRow {
+  std::size_t begin;
+  std::size_t end;
+};
+
+/** Where row `index` is stored; nothing if it is out of range or its columns do not rise. */
+std::optional<StoredRow> stored_row(const RowWork& work, std::size_t index) noexcept {
   const auto stored = static_cast<std::int64_t>(work.indices.size() / sizeof(std::int32_t));
   const auto begin = load<std::int64_t>(work.indptr.data(), index);
   const auto end = load<std::int64_t>(work.indptr.data(), index + 1);
-  if (begin < 0 || begin > end || end > stored) return false;
-  if (index == 0 && begin != 0) return false;
-  if (index + 1 == work.rows && end != stored) return false;
+  if (begin < 0 || begin > end || end > stored) return std::nullopt;
+  if (index == 0 && begin != 0) return std::nullopt;
+  if (index + 1 == work.rows && end != stored) return std::nullopt;
+  const StoredRow row{static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
   std::int64_t previous = -1;
-  for (std::int64_t position = begin; position < end; ++position) {
-    const auto at = static_cast<std::size_t>(position);
+  for (std::size_t at = row.begin; at < row.end; ++at) {
     const std::int64_t column = load<std::int32_t>(work.indices.data(), at);
     if (column <= previous || column >= static_cast<std::int64_t>(work.model->columns())) {
-      return false;
+      return std::nullopt;
     }
-    row[column] = load<In>(work.input, at);
     previous = column;
   }
+  return row;
+}
+
+/** Writes one sparse row to `row`, which is all zero; false if it is out of range. */
+template <typename In>
+bool scatter(const RowWork& work, std::size_t index, In* row) noexcept {
+  const auto stored = stored_row(work, index);
+  if (!stored) return false;
+  for (std::size_t at = stored->begin; at < stored->end; ++at) {
+    row[load<std::int32_t>(work.indices.data(), at)] = load<In>(work.input, at);
+  }
   return true;
+}
+
+/** For a model that takes rows as they are stored. */
+template <typename In>
+RowOutcome score_stored(const RowWork& work, std::size_t first, std::size_t count,
+                        Workspace& workspace) {
+  for (std::size_t row = first; row < first + count; ++row) {
+    if (!stored_row(work, row)) return {RowOutcome::State::kMalformed, {}};
+  }
+  const SparseRows<In> rows{reinterpret_cast<const std::int64_t*>(work.indptr.data()),
+                            reinterpret_cast<const std::int32_t*>(work.indices.data()),
+                            reinterpret_cast<const In*>(work.input)};
+  const std::size_t written = first * work.model->outputs();
+  if (work.model->description().precision == Precision::kFp32) {
+    auto* const scores = reinterpret_cast<float*>(work.output) + written;
+    return outcome_of(work.model->score_sparse(rows.from(first), count, scores, workspace), first);
+  }
+  auto* const scores = reinterpret_cast<double*>(work.output) + written;
+  return outcome_of(work.model->score_sparse(rows.from(first), count, scores, workspace), first);
 }
 
 template <typename In>
 RowOutcome score_sparse(const RowWork& work, std::size_t first, std::size_t count,
                         Scratch& scratch) {
+  if (work.model->takes_sparse()) return score_stored<In>(work, first, count, scratch.workspace);
   const std::size_t columns = work.model->columns();
   const std::size_t row_bytes = columns * sizeof(In);
   const std::size_t block_max = std::max<std::size_t>(1, kDenseBlockBytes / row_bytes);

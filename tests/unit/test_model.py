@@ -199,6 +199,48 @@ def test_a_model_says_what_it_is(blueprint):
         model.columns = 3
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp64"])
+def test_a_binary_classifier_evaluates_to_four_outputs(blueprint, precision):
+    model = Model.load_bytes(blueprint(6, 1, link="sigmoid", precision=precision).file())
+    x = rows_of(40, 6, 5, np.float32)
+    outputs = model.evaluate(x)
+    assert tuple(outputs) == model.output_names == ("scores", "margin", "probabilities", "label")
+    scores = model.score(x)
+    np.testing.assert_array_equal(outputs["scores"], scores)
+    np.testing.assert_allclose(1 / (1 + np.exp(-outputs["margin"])), scores, rtol=1e-5)
+    np.testing.assert_array_equal(outputs["probabilities"], np.hstack([1 - scores, scores]))
+    np.testing.assert_array_equal(outputs["label"], (scores[:, 0] > 0.5).astype(np.int64))
+    assert outputs["label"].dtype == np.int64
+    assert (model.label, model.label_threshold) == ("threshold", 0.5)
+
+
+def test_evaluate_gives_what_is_asked_for_in_bytes_as_in_arrays(blueprint):
+    model = Model.load_bytes(blueprint(6, 3, link="softmax").file())
+    x = rows_of(40, 6, 6, np.float32)
+    asked = ["label", "margin"]
+    arrays = model.evaluate(x, asked)
+    assert list(arrays) == asked
+    np.testing.assert_array_equal(arrays["label"], model.score(x).argmax(axis=1))
+    as_bytes = model.evaluate_bytes(x.tobytes(), "FP32", asked)
+    assert as_bytes == {name: array.tobytes() for name, array in arrays.items()}
+
+
+def test_evaluate_of_one_row_has_no_dimension_for_rows(blueprint):
+    model = Model.load_bytes(blueprint(6, 3, link="softmax").file())
+    shapes = {name: array.shape for name, array in model.evaluate(np.zeros(6)).items()}
+    assert shapes == {"scores": (3,), "margin": (3,), "probabilities": (3,), "label": ()}
+
+
+def test_evaluate_refuses_an_output_that_the_model_has_not(blueprint):
+    model = Model.load_bytes(blueprint(6, 2).file())
+    assert model.output_names == ("scores", "margin")
+    with pytest.raises(InvalidArgument, match="no output 'label'"):
+        model.evaluate(np.zeros((1, 6)), ["label"])
+    x = np.full((2, 6), np.nan)
+    with pytest.raises(InvalidArgument, match="row 0: 'feature 0' is NaN"):
+        model.evaluate(x)
+
+
 @pytest.mark.parametrize("as_type", [str, lambda path: path])
 def test_load_takes_a_file_or_its_directory(blueprint, tmp_path, as_type):
     (tmp_path / "model.safetensors").write_bytes(blueprint(2, 1).file())

@@ -181,7 +181,14 @@ TYPED_TEST(WeightedSumTest, GivesARowTheSameBitsAloneAsInABatch) {
 
 TYPED_TEST(WeightedSumTest, PackedWeightsGiveTheSameBits) {
   this->with_every_target([&](const Kernels<TypeParam>& kernels) {
-    for (const Shape shape : {Shape{1, 64, 10}, {7, 300, 16}, {3, 5, 33}, {40, 784, 100}}) {
+    for (const Shape shape : {Shape{1, 64, 10},
+                              {1, 64, 64},
+                              {1, 300, 100},
+                              {1, 17, 200},
+                              {7, 300, 16},
+                              {3, 5, 33},
+                              {16, 64, 64},
+                              {40, 784, 100}}) {
       const auto problem = this->random_problem(shape);
       AlignedValues<TypeParam> packed(kernels.packed_size(shape.columns, shape.outputs));
       WeightedSum<TypeParam> sum = {problem.weights.data(), problem.bias.data(), shape.columns,

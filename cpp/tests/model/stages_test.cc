@@ -263,5 +263,56 @@ TEST(Binarize, DecidesForEveryFloatAsTheDoubleThresholdDoes) {
   }
 }
 
+// Every second value of every row is zero and not stored.
+template <typename In, typename Out>
+void expect_sparse_as_dense(ModelFile file) {
+  file.graph["precision"] = sizeof(Out) == sizeof(float) ? "fp32" : "fp64";
+  const auto model = Model::load_bytes(file.build());
+  ASSERT_TRUE(model->takes_sparse());
+  const std::size_t columns = model->columns();
+  const std::size_t rows = 300;
+  std::vector<In> x;
+  std::vector<In> values;
+  std::vector<std::int32_t> indices;
+  std::vector<std::int64_t> indptr = {0};
+  for (const double value : numbers(rows * columns, 3)) {
+    x.push_back(x.size() % 2 == 0 ? static_cast<In>(value) : In{0});
+    if (x.size() % 2 == 1) {
+      values.push_back(x.back());
+      indices.push_back(static_cast<std::int32_t>((x.size() - 1) % columns));
+    }
+    if (x.size() % columns == 0) indptr.push_back(static_cast<std::int64_t>(values.size()));
+  }
+  std::vector<Out> expected(rows * model->outputs());
+  std::vector<Out> y(expected.size());
+  Workspace workspace;
+  const SparseRows<In> sparse{indptr.data(), indices.data(), values.data()};
+  EXPECT_FALSE(model->score(x.data(), rows, expected.data(), workspace));
+  EXPECT_FALSE(model->score_sparse(sparse, rows, y.data(), workspace));
+  EXPECT_EQ(std::memcmp(y.data(), expected.data(), y.size() * sizeof(Out)), 0);
+
+  file.graph["missing_values"] = "refuse";
+  const auto strict = Model::load_bytes(file.build());
+  values[static_cast<std::size_t>(indptr[7]) + 1] = std::numeric_limits<In>::quiet_NaN();
+  const auto missing = strict->score_sparse(sparse, rows, y.data(), workspace);
+  ASSERT_TRUE(missing);
+  EXPECT_EQ(missing->row, 7U);
+  EXPECT_EQ(missing->column,
+            static_cast<std::size_t>(indices[static_cast<std::size_t>(indptr[7]) + 1]));
+}
+
+TEST(SparseRows, GiveTheBitsOfTheSameRowsInFull) {
+  ModelFile file = sparse_linear();
+  file.tensor("b").values[0] = -0.0;
+  file.graph["stages"].push_back(op("row_norm", {{"norm", "l1"}}));
+  file.graph["stages"].push_back(op("select", {{"columns", "c"}}));
+  file.graph["stages"].push_back(op("link", {{"function", "sigmoid"}}));
+  file.tensors.insert(file.tensors.begin(), {"c", {2}, {3, 0}, "I64"});
+  expect_sparse_as_dense<float, float>(file);
+  expect_sparse_as_dense<double, float>(file);
+  expect_sparse_as_dense<float, double>(file);
+  expect_sparse_as_dense<double, double>(file);
+}
+
 }  // namespace
 }  // namespace thriftscore::testing

@@ -14,6 +14,21 @@ namespace {
 constexpr std::size_t kColumns = 5;
 constexpr std::size_t kRows = 7;
 
+/// 6 features, 2 scores; takes sparse rows as they are stored.
+std::shared_ptr<const Model> sparse_model() {
+  const ModelFile file = staged(6,
+                                {{{"op", "sparse_linear"},
+                                  {"indptr", "p"},
+                                  {"indices", "i"},
+                                  {"weights", "w"},
+                                  {"bias", "b"}}},
+                                {{"p", {3}, {0, 2, 3}, "I64"},
+                                 {"i", {3}, {0, 4, 5}, "I64"},
+                                 {"w", {3}, {0.5, -2, 1}},
+                                 {"b", {2}, {1, 0.25}}});
+  return Model::load_bytes(file.build());
+}
+
 class Methods : public ::testing::TestWithParam<Format> {
  protected:
   void SetUp() override {
@@ -153,6 +168,17 @@ TEST_P(Methods, ScoreSparseTakesDoubles) {
   expect_near(values_of<double>(response.field(1).text()), expected_scores(double_.file, dense));
 }
 
+TEST_P(Methods, ScoreSparseOfAModelWithSparseWeights) {
+  server_.publish("sparse", "1", sparse_model());
+  const SparseRequest request{.model = "sparse",
+                              .indptr = {0, 2, 2, 4},
+                              .indices = {0, 4, 3, 5},
+                              .values = tensor(std::vector<float>{0.5F, -0.25F, 2.0F, 8.0F})};
+  const auto response = ask(sparse_call(GetParam(), request)).success();
+  EXPECT_EQ(values_of<double>(response.field(1).text()),
+            (std::vector<double>{1.75, 0.25, 1, 0.25, 1, 8.25}));
+}
+
 TEST_P(Methods, NormalizeAndDenormalizeFollowTheFormulaInTheTypeSent) {
   ModelFile file = single_.file;
   const auto& mean = file.tensor("mean").values;
@@ -201,6 +227,7 @@ TEST_P(Methods, InferEchoesItsIdAndNamesItsTensors) {
 /// What is not for the loops reaches Python as it came, and Python's reply the client.
 TEST_P(Methods, WhatIsWrongOrUnknownIsAnsweredByPython) {
   const PythonThread python(*server_, answer_with_echo);
+  server_.publish("sparse", "1", sparse_model());
   const Format format = GetParam();
   const auto rows = tensor(single(rows_));
   const std::vector<std::pair<std::string, Buffer>> calls{
@@ -223,6 +250,12 @@ TEST_P(Methods, WhatIsWrongOrUnknownIsAnsweredByPython) {
        sparse_call(format, {.indptr = {0, 2}, .indices = {3, 1}, .values = Buffer(8)})},
       {"score_sparse",
        sparse_call(format, {.indptr = {1, 1}, .indices = {0}, .values = Buffer(4)})},
+      {"score_sparse",
+       sparse_call(format,
+                   {.model = "sparse", .indptr = {0, 2, 1}, .indices = {6}, .values = Buffer(4)})},
+      {"score_sparse",
+       sparse_call(format,
+                   {.model = "sparse", .indptr = {0, 1}, .indices = {6}, .values = Buffer(4)})},
       {"infer", infer_call(format, {.rows = rows}, 7, "id")},
       {"score_named", text_call(format, "score_named", "m")},
       {"server_live", text_call(format, "server_live")},

@@ -95,8 +95,8 @@ std::shared_ptr<const Model> heavy_model() {
     const std::size_t in = widths[layer];
     const std::size_t out = widths[layer + 1];
     file.graph["stages"].push_back({{"op", "dense"}, {"weights", weights}, {"bias", bias}});
-    file.tensors.push_back({weights, {out, in}, std::vector<double>(in * out, 0.001), false});
-    file.tensors.push_back({bias, {out}, std::vector<double>(out), false});
+    file.tensors.push_back({weights, {out, in}, std::vector<double>(in * out, 0.001), "F32"});
+    file.tensors.push_back({bias, {out}, std::vector<double>(out), "F32"});
   }
   return Model::load_bytes(file.build());
 }
