@@ -16,7 +16,7 @@ import skops.io
 import xgboost
 from sklearn import datasets
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -123,5 +123,5 @@ def test_types_that_skops_does_not_trust_need_the_users_word(tmp_path: Path) -> 
     assert done.stderr.count("\n") == 1
 
 
-class Strange(LogisticRegression):
+class Strange(LinearRegression):
     """Not of scikit-learn."""

@@ -21,11 +21,12 @@ with warnings.catch_warnings():  # deprecations inside the libraries, not of the
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
     from sklearn import datasets, decomposition, ensemble, impute, linear_model, preprocessing, tree
+    from sklearn.base import is_classifier
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import LinearSVC, LinearSVR
+    from sklearn.svm import LinearSVR
 
 SKLEARN: dict[str, tuple[str, Any]] = {
     "tree": ("breast_cancer", tree.DecisionTreeClassifier(max_depth=5)),
@@ -52,7 +53,6 @@ SKLEARN: dict[str, tuple[str, Any]] = {
     ),
     "L2 norm": ("wine", make_pipeline(preprocessing.Normalizer("l2"), linear_model.Ridge())),
     "min-max": ("wine", make_pipeline(preprocessing.MinMaxScaler(), linear_model.Ridge())),
-    "SVC": ("breast_cancer", LinearSVC()),
     "SVR": ("diabetes", LinearSVR(max_iter=100_000)),
     "LDA": ("wine", LinearDiscriminantAnalysis()),
     "SGD": ("breast_cancer", linear_model.SGDClassifier(loss="log_loss", random_state=1)),
@@ -75,8 +75,7 @@ def converted(name: str, *, double: bool) -> tuple[SourceModel, Any]:
             estimator = make_pipeline(StandardScaler(), estimator)
         estimator.fit(rows, target)
         kind = DoubleTensorType if double else FloatTensorType
-        probabilities = {"zipmap": False}
-        options = {id(estimator): probabilities} if hasattr(estimator, "predict_proba") else {}
+        options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else {}
         model = convert_sklearn(
             estimator, initial_types=[("X", kind([None, rows.shape[1]]))], options=options
         )
@@ -253,7 +252,7 @@ def test_operators_mean_what_onnx_says(name: str) -> None:
         np.testing.assert_allclose(scores, source.answers(rows), rtol=2e-6, atol=2e-6)
 
 
-def trees(modes: list[str], *, tracks: int, classifier: bool = False) -> bytes:
+def trees(modes: list[str], *, tracks: int, one_class: int | None = None) -> bytes:
     """A chain of tests, one of each mode, with a leaf beside each."""
     inner, size = len(modes), 2 * len(modes) + 1
     names = [*modes, *["LEAF"] * (inner + 1)]
@@ -267,15 +266,15 @@ def trees(modes: list[str], *, tracks: int, classifier: bool = False) -> bytes:
         "nodes_falsenodeids": [*range(1, inner), size - 1] + [0] * (inner + 1),
         "nodes_missing_value_tracks_true": [tracks] * inner + [0] * (inner + 1),
     }
-    kind = "class" if classifier else "target"
+    kind = "target" if one_class is None else "class"
     attributes |= {
         f"{kind}_treeids": [0] * (inner + 1),
         f"{kind}_nodeids": list(range(inner, size)),
-        f"{kind}_ids": [0 if not classifier else 1] * (inner + 1),
+        f"{kind}_ids": [one_class or 0] * (inner + 1),
         f"{kind}_weights": [0.125 * (i + 1) for i in range(inner + 1)],
         "base_values": [0.25],
     }
-    if classifier:
+    if one_class is not None:
         attributes |= {"classlabels_int64s": [0, 1], "post_transform": "LOGISTIC"}
         return graph([node("TreeEnsembleClassifier", "X", "L Y", **attributes)])
     return graph([node("TreeEnsembleRegressor", "X", n_targets=1, **attributes)])
@@ -284,14 +283,14 @@ def trees(modes: list[str], *, tracks: int, classifier: bool = False) -> bytes:
 ALL_MODES = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT"]
 
 
-@pytest.mark.parametrize("classifier", [False, True])
+@pytest.mark.parametrize("one_class", [None, 0, 1])
 @pytest.mark.parametrize("tracks", [0, 1])
 @pytest.mark.parametrize("first", range(4))
 def test_every_test_of_trees_decides_as_in_onnx_runtime(
-    first: int, tracks: int, classifier: bool
+    first: int, tracks: int, one_class: int | None
 ) -> None:
     modes = ALL_MODES[first:] + ALL_MODES[:first]
-    source = read_onnx_file(trees(modes, tracks=tracks, classifier=classifier))
+    source = read_onnx_file(trees(modes, tracks=tracks, one_class=one_class))
     data = answer(source, "fp32", "propagate", None).model
     rows = whole_rows(200)
     tried = np.concatenate(

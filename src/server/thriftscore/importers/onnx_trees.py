@@ -188,17 +188,21 @@ def _classifier(call: Call) -> Sequence[Value]:
 
 
 def _one_sided(call: Call, found: _Found, column: int, transform: str) -> Rows:
-    """Weights of one class only: the other one's score follows, in a way that depends on them."""
+    """Weights of one class only: what ONNX Runtime makes of them for the other one."""
     base = _numbers(call, "base_values", 0.0, 1).astype(np.float64)
-    if len(base) > 1:
-        raise ModelRefused("base_values of two classes with weights of one are not supported")
-    score = _ensemble(call, found, slice(column, column + 1), base)
+    if len(base) > 1 or transform not in {"NONE", "LOGISTIC"}:
+        raise ModelRefused("weights of one of two classes with two base_values, or a softmax")
+    chosen = slice(column, column + 1)
+    if column == 1:  # the base value is that of the first class then
+        score = _ensemble(call, found, chosen, np.zeros(1))
+        both = Dense(np.asarray([[0.0], [1.0]]), np.asarray([base[0], 0.0]))
+        return _linked(Rows(2, score.stages(), dense=both), transform)
+    score = _ensemble(call, found, chosen, base)
     positive = (_numbers(call, "class_weights") >= 0).all()
     bias = np.asarray([1.0, 0.0] if transform == "NONE" and positive else [0.0, 0.0])
-    both = Rows(2, score.stages(), dense=Dense(np.asarray([[-1.0], [1.0]]), bias))
-    if transform not in {"NONE", "LOGISTIC"}:
-        raise ModelRefused(f"post_transform {transform} of one class is not supported")
-    return _linked(both, transform)
+    return _linked(
+        Rows(2, score.stages(), dense=Dense(np.asarray([[-1.0], [1.0]]), bias)), transform
+    )
 
 
 def _version_5(call: Call) -> Sequence[Value]:

@@ -71,7 +71,9 @@ class OnnxModel:
 
     def score(self, features: Matrix) -> Matrix:
         """Scores of float32 or float64 rows, as the engine's `Model.score` gives them."""
-        if features.dtype not in {np.float32, np.float64} or features.shape[-1:] != (self.columns,):
+        if features.dtype.type not in {np.float32, np.float64} or features.shape[-1:] != (
+            self.columns,
+        ):
             raise InvalidArgument(
                 f"features: expected float32 or float64 of {self.columns} columns,"
                 f" received {features.dtype} of shape {features.shape}"
