@@ -98,7 +98,7 @@ def test_graphs_of_skl2onnx_give_what_onnx_runtime_gives(name: str) -> None:
 
 def node(operator: str, inputs: str, output: str = "Y", **attributes: Any) -> onnx.NodeProto:
     ml = {"TreeEnsemble", "TreeEnsembleRegressor", "OneHotEncoder", "Imputer", "SVMRegressor"}
-    ml |= {"FeatureVectorizer", "ArrayFeatureExtractor", "TreeEnsembleClassifier"}
+    ml |= {"FeatureVectorizer", "LinearClassifier", "TreeEnsembleClassifier"}
     domain = "ai.onnx.ml" if operator in ml else ""
     return helper.make_node(
         operator,
@@ -233,6 +233,19 @@ GRAPHS: dict[str, bytes] = {
             )
         ]
     ),
+    "decision values": graph(
+        [
+            node(
+                "LinearClassifier",
+                "X",
+                "L Y",
+                coefficients=[-1.0, -2.0, 1.0, 1.0, 2.0, -1.0],
+                intercepts=[-0.5, 0.5],
+                classlabels_ints=[0, 1],
+                post_transform="NONE",
+            )
+        ]
+    ),
     "one row a time": graph([node("MatMul", "X w")], batch=1, w=W),
 }
 
@@ -250,6 +263,12 @@ def test_operators_mean_what_onnx_says(name: str) -> None:
     rows = np.round(whole_rows(60)) if name == "one hot" else whole_rows(60)
     for scores in (Reference(data).evaluate(rows), engine(data, rows)):
         np.testing.assert_allclose(scores, source.answers(rows), rtol=2e-6, atol=2e-6)
+
+
+def test_decision_values_are_compared_with_zero() -> None:
+    native = read_onnx_file(GRAPHS["decision values"]).native
+    assert (native.task, native.label_threshold) == ("binary_classification", 0.0)
+    assert read_onnx_file(trees(ALL_MODES, tracks=0, one_class=0)).native.label_threshold is None
 
 
 def trees(modes: list[str], *, tracks: int, one_class: int | None = None) -> bytes:

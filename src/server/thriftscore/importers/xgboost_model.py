@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""XGBoost models in JSON or UBJSON (https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html).
+"""XGBoost models, as https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html says.
 
 XGBoost compares and adds in single precision; so does the stage that its trees become.
 """
