@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <optional>
 
 #include "kernels/forest.h"
 #include "kernels/unaligned.h"
@@ -30,18 +29,18 @@ inline bool is_member(const CodeColumn<T>& column, T value) noexcept {
          (column.category_bits[category / 32] >> (category % 32) & 1U) != 0;
 }
 
-// The code of a value that its column does not compare with thresholds, bias not included; nothing
-// for one that it does, of which NaN may have been made 0.
-template <typename Code, typename T>
-inline std::optional<std::uint32_t> code_by_rule(const CodeColumn<T>& column, T& value) noexcept {
+// The code of a value, bias not included. `count_below` searches the column's thresholds.
+template <typename T>
+inline std::uint32_t code_of(const CodeColumn<T>& column, T value, std::uint32_t highest,
+                             std::size_t (*count_below)(const ThresholdTree<T>&, T)) noexcept {
   const bool is_nan = value != value;
   if (is_nan && column.nan_is_zero) value = T{0};
   if ((is_nan && column.nan_is_missing) ||
       (column.zero_is_missing && std::abs(double{value}) <= kZeroMagnitude)) {
-    return column.missing_left ? 0 : kHighestCode<Code>;
+    return column.missing_left ? 0 : highest;
   }
   if (column.category_bits != nullptr) return is_member(column, value) ? 1 : 2;
-  return std::nullopt;
+  return 1 + static_cast<std::uint32_t>(count_below(column.thresholds, value));
 }
 
 }  // namespace thriftscore::kernels

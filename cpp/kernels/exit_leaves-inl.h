@@ -31,8 +31,7 @@ HWY_INLINE V lowest_zero_bit(D d, V bytes) {
   const V nibble = hn::Set(d, std::uint8_t{15});
   const V low = hn::And(bytes, nibble);
   constexpr hn::Repartition<std::uint16_t, D> pairs;
-  const V high =
-      hn::And(hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(pairs, bytes))), nibble);
+  const V high = hn::And(hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(pairs, bytes))), nibble);
   return hn::Min(hn::TableLookupBytes(hn::LoadDup128(d, kLow), low),
                  hn::TableLookupBytes(hn::LoadDup128(d, kHigh), high));
 }
@@ -73,7 +72,7 @@ HWY_INLINE void exit_leaves_of(const MaskedTrees& trees, std::size_t tree, const
 }
 
 inline void exit_leaves(const MaskedTrees& trees, const std::int8_t* codes, std::size_t rows,
-                 std::uint8_t* leaves) noexcept {
+                        std::uint8_t* leaves) noexcept {
   constexpr std::size_t kLanes = hn::MaxLanes(hn::ScalableTag<std::uint8_t>());
   constexpr std::size_t kVectors = 4;
   std::size_t row = 0;

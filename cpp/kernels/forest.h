@@ -34,7 +34,8 @@ struct CodeColumn {
   const std::uint32_t* category_bits;  // [category_words]; null for thresholds
   std::size_t category_words;
   bool nan_is_zero;      // NaN is the value 0
-  bool nan_is_missing;   // not with nan_is_zero; without both, NaN is below every threshold, and no member
+  bool nan_is_missing;   // not with nan_is_zero; without both, NaN is below every threshold, and no
+                         // member
   bool zero_is_missing;  // so is |x| <= 1e-35f, which is LightGBM's zero
   bool missing_left;
 };

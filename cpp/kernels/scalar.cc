@@ -169,12 +169,9 @@ void encode(const CodeColumns<T>& columns, const FeatureRows<T>& features,
   for (std::size_t c = 0; c < columns.count; ++c) {
     const CodeColumn<T>& column = columns.columns[c];
     for (std::size_t row = 0; row < features.rows; ++row) {
-      T value = load_value(features.x, row * features.stride + column.feature);
-      const std::optional<std::uint32_t> code = code_by_rule<Code>(column, value);
-      const std::uint32_t unbiased =
-          code ? *code : 1 + static_cast<std::uint32_t>(count_below(column.thresholds, value));
-      codes.data[row * codes.row_stride + c * codes.column_stride] =
-          static_cast<Code>(unbiased - kCodeBias<Code>);
+      const T value = load_value(features.x, row * features.stride + column.feature);
+      codes.data[row * codes.row_stride + c * codes.column_stride] = static_cast<Code>(
+          code_of(column, value, kHighestCode<Code>, count_below<T>) - kCodeBias<Code>);
     }
   }
 }

@@ -7,32 +7,31 @@ namespace thriftscore::kernels {
 namespace {
 
 // Steps between two looks at whether every walk has ended.
-constexpr int kStepsAtOnce = 4;
+constexpr int kStepsAtOnce = 2;
 
 template <typename Code, class CodesOf>
 inline void walk(const WalkNode<Code>* nodes, CodesOf codes_of, std::uint32_t* at) noexcept {
   std::uint32_t node[kWalksInFlight];
-  std::copy_n(at, kWalksInFlight, node);
+  for (std::size_t i = 0; i < kWalksInFlight; ++i) node[i] = at[i];
   std::uint32_t moved = 1;
   while (moved != 0) {
     for (int step = 0; step + 1 < kStepsAtOnce; ++step) {
-#pragma GCC unroll 8
+#pragma GCC unroll 12
       for (std::size_t i = 0; i < kWalksInFlight; ++i) {
         const WalkNode<Code>& test = nodes[node[i]];
         node[i] = test.left + (codes_of(i)[test.column] > test.threshold ? 1U : 0U);
       }
     }
     moved = 0;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (std::size_t i = 0; i < kWalksInFlight; ++i) {
       const WalkNode<Code>& test = nodes[node[i]];
-      const std::uint32_t next =
-          test.left + (codes_of(i)[test.column] > test.threshold ? 1U : 0U);
+      const std::uint32_t next = test.left + (codes_of(i)[test.column] > test.threshold ? 1U : 0U);
       moved |= next ^ node[i];
       node[i] = next;
     }
   }
-  std::copy_n(node, kWalksInFlight, at);
+  for (std::size_t i = 0; i < kWalksInFlight; ++i) at[i] = node[i];
 }
 
 }  // namespace
@@ -57,9 +56,9 @@ template void walk_rows(const WalkNode<std::uint16_t>*, std::uint32_t, const std
                         std::size_t, std::uint32_t*) noexcept;
 template void walk_rows(const WalkNode<std::uint32_t>*, std::uint32_t, const std::uint32_t*,
                         std::size_t, std::uint32_t*) noexcept;
-template void walk_trees(const WalkNode<std::uint16_t>*, const std::uint32_t*,
-                         const std::uint16_t*, std::uint32_t*) noexcept;
-template void walk_trees(const WalkNode<std::uint32_t>*, const std::uint32_t*,
-                         const std::uint32_t*, std::uint32_t*) noexcept;
+template void walk_trees(const WalkNode<std::uint16_t>*, const std::uint32_t*, const std::uint16_t*,
+                         std::uint32_t*) noexcept;
+template void walk_trees(const WalkNode<std::uint32_t>*, const std::uint32_t*, const std::uint32_t*,
+                         std::uint32_t*) noexcept;
 
 }  // namespace thriftscore::kernels

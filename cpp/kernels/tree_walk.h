@@ -10,8 +10,8 @@
 
 namespace thriftscore::kernels {
 
-// Walks this many at a time; fewer take the time of as many.
-inline constexpr std::size_t kWalksInFlight = 8;
+// Walks this many at a time, as many as registers hold; fewer take the time of as many.
+inline constexpr std::size_t kWalksInFlight = 12;
 
 // The node where each of kWalksInFlight rows leaves one tree. `codes` is the first row's.
 template <typename Code>

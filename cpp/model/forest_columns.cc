@@ -264,8 +264,7 @@ template class CodeTable<float>;
 template class CodeTable<double>;
 template std::vector<TreeGroup<float>> group_trees(const ForestSpec&, const ForestColumns<float>&,
                                                    const CodeLimits&, std::vector<CodeTest>&);
-template std::vector<TreeGroup<double>> group_trees(const ForestSpec&,
-                                                    const ForestColumns<double>&,
+template std::vector<TreeGroup<double>> group_trees(const ForestSpec&, const ForestColumns<double>&,
                                                     const CodeLimits&, std::vector<CodeTest>&);
 
 }  // namespace thriftscore

@@ -33,10 +33,10 @@ class LeafValues {
   LeafValues(const ForestSpec& forest, const LeafOrder& order);
 
   std::size_t width() const noexcept { return width_; }
-  /// Of the leaf with this number of a tree.
-  const Sum* of(std::size_t tree, std::size_t leaf) const noexcept {
-    return values_.data() + (first_[tree] + leaf) * width_;
-  }
+  /// The leaf of the forest that is the first of a tree.
+  std::size_t first_of(std::size_t tree) const noexcept { return first_[tree]; }
+  /// [width()] values of a leaf of the forest; those of the next leaf follow.
+  const Sum* at(std::size_t leaf) const noexcept { return values_.data() + leaf * width_; }
 
  private:
   std::size_t width_;

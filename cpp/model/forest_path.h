@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels/forest.h"
 #include "model/forest_columns.h"
@@ -21,6 +22,17 @@ struct ForestParts {
   const ForestColumns<T>& columns;
   const LeafValues<Sum>& leaves;  // outlives the path
 };
+
+/// Consecutive trees that add to the same output.
+struct TreeBatch {
+  std::size_t first_tree;
+  std::size_t trees;
+  std::size_t output;  // 0 where leaves are vectors
+};
+
+/// The trees [first_tree, last_tree) in batches of at most `most`.
+std::vector<TreeBatch> batches_of(const ForestSpec& forest, std::size_t first_tree,
+                                  std::size_t last_tree, std::size_t most);
 
 /// One way to find the leaves of all trees and add up their values. All give the same bits: each
 /// adds a row's leaves to its totals in the order of the trees.

@@ -21,10 +21,10 @@ inline constexpr std::int32_t kLeafFeature = -1;
 
 /// A test, or a leaf.
 struct ForestNode {
-  double threshold = 0;              // a number, or the index of a category set
+  double threshold = 0;  // a number, or the index of a category set
   std::int32_t feature = kLeafFeature;
-  std::uint32_t left = 0;            // children, counted from the tree's first node; at a leaf,
-  std::uint32_t right = 0;           // `left` is the row of its value in leaf_values
+  std::uint32_t left = 0;   // children, counted from the tree's first node; at a leaf,
+  std::uint32_t right = 0;  // `left` is the row of its value in leaf_values
   std::uint8_t flags = 0;
 
   bool is_leaf() const noexcept { return feature == kLeafFeature; }
@@ -37,9 +37,9 @@ struct ForestSpec {
   std::size_t outputs = 0;
   std::vector<std::uint32_t> tree_offsets;  // [trees + 1], into nodes; no tree is empty
   std::vector<ForestNode> nodes;
-  std::vector<double> leaf_values;          // [leaves, leaf_width()]
-  std::vector<std::uint32_t> tree_outputs;  // [trees]: the output each adds to; empty: to all
-  std::vector<double> base;                 // [outputs]
+  std::vector<double> leaf_values;              // [leaves, leaf_width()]
+  std::vector<std::uint32_t> tree_outputs;      // [trees]: the output each adds to; empty: to all
+  std::vector<double> base;                     // [outputs]
   std::vector<std::uint32_t> category_offsets;  // [sets + 1], into category_bits
   std::vector<std::uint32_t> category_bits;
   bool mean = false;             // the sum is divided by the number of trees before base is added

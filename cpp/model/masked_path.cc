@@ -92,17 +92,10 @@ class MaskTable {
   std::vector<std::uint32_t> tree_bytes_ = {0};
 };
 
-// Consecutive trees of one output, at most kTreesAtOnce, of one group.
-struct Batch {
-  std::size_t group;
-  std::size_t first_tree;  // of the forest
-  std::size_t trees;
-  std::size_t output;
-};
-
 template <typename T>
 struct MaskedGroup {
   TreeGroup<T> trees;
+  std::vector<TreeBatch> batches;
   MaskTable masks;
 };
 
@@ -114,12 +107,12 @@ class MaskedPath final : public ForestPath<T, Sum> {
       : leaves_(parts.leaves) {
     for (TreeGroup<T>& group : groups) {
       columns_ = std::max(columns_, group.table.size());
-      groups_.push_back({std::move(group), {}});
-      add_batches(parts.spec);
-      const TreeGroup<T>& trees = groups_.back().trees;
-      for (std::size_t tree = trees.first_tree; tree < trees.last_tree; ++tree) {
-        groups_.back().masks.add_tree(parts.spec, parts.order, tree, tests);
+      MaskTable masks;
+      for (std::size_t tree = group.first_tree; tree < group.last_tree; ++tree) {
+        masks.add_tree(parts.spec, parts.order, tree, tests);
       }
+      auto batches = batches_of(parts.spec, group.first_tree, group.last_tree, kTreesAtOnce);
+      groups_.push_back({std::move(group), std::move(batches), std::move(masks)});
     }
     constexpr std::size_t kCodeBytes = std::size_t{32} << 10;
     const std::size_t rows = kCodeBytes / std::max<std::size_t>(columns_, 1);
@@ -135,50 +128,33 @@ class MaskedPath final : public ForestPath<T, Sum> {
   void add(const kernels::FeatureRows<T>& features, const Totals<Sum>& totals,
            std::byte* scratch) const noexcept override {
     const kernels::Kernels<T>& kernels = kernels::active<T>();
-    const std::size_t rows = (features.rows + kernels::kMaskedRows - 1) / kernels::kMaskedRows *
-                             kernels::kMaskedRows;
+    const std::size_t rows =
+        (features.rows + kernels::kMaskedRows - 1) / kernels::kMaskedRows * kernels::kMaskedRows;
     auto* const codes = reinterpret_cast<std::int8_t*>(scratch);
     auto* const leaves = reinterpret_cast<std::uint8_t*>(scratch + rows * columns_);
-    std::size_t group = groups_.size();
-    for (const Batch& batch : batches_) {
-      const MaskedGroup<T>& masked = groups_[batch.group];
-      if (group != batch.group) {
-        kernels.encode8(masked.trees.table.view(), features, {codes, 1, rows});
-        group = batch.group;
-      }
-      const std::size_t first = batch.first_tree - masked.trees.first_tree;
-      kernels.exit_leaves(masked.masks.view(first, first + batch.trees), codes, rows, leaves);
-      if (leaves_.width() == 1) {
-        add_numbers(batch, leaves, rows, totals);
-      } else {
-        add_vectors(batch, leaves, rows, totals);
+    for (const MaskedGroup<T>& group : groups_) {
+      kernels.encode8(group.trees.table.view(), features, {codes, 1, rows});
+      for (const TreeBatch& batch : group.batches) {
+        const std::size_t first = batch.first_tree - group.trees.first_tree;
+        kernels.exit_leaves(group.masks.view(first, first + batch.trees), codes, rows, leaves);
+        if (leaves_.width() == 1) {
+          add_numbers(batch, leaves, rows, totals);
+        } else {
+          add_vectors(batch, leaves, rows, totals);
+        }
       }
     }
   }
 
  private:
-  void add_batches(const ForestSpec& forest) {
-    const TreeGroup<T>& group = groups_.back().trees;
-    for (std::size_t tree = group.first_tree; tree < group.last_tree; ++tree) {
-      const std::size_t output = forest.tree_outputs.empty() ? 0 : forest.tree_outputs[tree];
-      const bool joins = tree != group.first_tree && batches_.back().output == output &&
-                         batches_.back().trees < kTreesAtOnce;
-      if (joins) {
-        ++batches_.back().trees;
-      } else {
-        batches_.push_back({groups_.size() - 1, tree, 1, output});
-      }
-    }
-  }
-
-  void add_numbers(const Batch& batch, const std::uint8_t* leaves, std::size_t rows,
+  void add_numbers(const TreeBatch& batch, const std::uint8_t* leaves, std::size_t rows,
                    const Totals<Sum>& totals) const noexcept {
     Sum* const values = totals.values + batch.output * totals.output_stride;
     for (std::size_t row = 0; row < rows; row += kRowsAtOnce) {
       Sum sums[kRowsAtOnce];
       for (std::size_t i = 0; i < kRowsAtOnce; ++i) sums[i] = values[row + i];
       for (std::size_t tree = 0; tree < batch.trees; ++tree) {
-        const Sum* const of_tree = leaves_.of(batch.first_tree + tree, 0);
+        const Sum* const of_tree = leaves_.at(leaves_.first_of(batch.first_tree + tree));
         const std::uint8_t* const reached = leaves + tree * rows + row;
         for (std::size_t i = 0; i < kRowsAtOnce; ++i) sums[i] += of_tree[reached[i]];
       }
@@ -186,13 +162,14 @@ class MaskedPath final : public ForestPath<T, Sum> {
     }
   }
 
-  void add_vectors(const Batch& batch, const std::uint8_t* leaves, std::size_t rows,
+  void add_vectors(const TreeBatch& batch, const std::uint8_t* leaves, std::size_t rows,
                    const Totals<Sum>& totals) const noexcept {
     const std::size_t width = leaves_.width();
     for (std::size_t row = 0; row < rows; ++row) {
       Sum* const sums = totals.values + row * totals.row_stride;
       for (std::size_t tree = 0; tree < batch.trees; ++tree) {
-        const Sum* const leaf = leaves_.of(batch.first_tree + tree, leaves[tree * rows + row]);
+        const std::size_t first = leaves_.first_of(batch.first_tree + tree);
+        const Sum* const leaf = leaves_.at(first + leaves[tree * rows + row]);
         for (std::size_t i = 0; i < width; ++i) sums[i] += leaf[i];
       }
     }
@@ -200,7 +177,6 @@ class MaskedPath final : public ForestPath<T, Sum> {
 
   const LeafValues<Sum>& leaves_;
   std::vector<MaskedGroup<T>> groups_;
-  std::vector<Batch> batches_;
   std::size_t columns_ = 0;  // of the widest group
   std::size_t block_rows_ = 0;
 };

@@ -192,8 +192,8 @@ StageSpec parse_tree_ensemble(const StageContext& stage) {
     const auto highest = static_cast<std::int64_t>(forest.outputs) - 1;
     const std::vector<std::int64_t> outputs = stage.integers("tree_outputs", 0, highest);
     if (outputs.size() != forest.trees()) {
-      refuse(stage.where, ": tree_outputs has ", outputs.size(), " elements, expected one for each ",
-             "of ", forest.trees(), " trees");
+      refuse(stage.where, ": tree_outputs has ", outputs.size(),
+             " elements, expected one for each ", "of ", forest.trees(), " trees");
     }
     forest.tree_outputs.assign(outputs.begin(), outputs.end());
   }

@@ -21,8 +21,9 @@ using kernels::kWalksInFlight;
 template <typename Code>
 class WalkTable {
  public:
+  /// `first_leaf` is the tree's, among those of the forest.
   void add_tree(const ForestSpec& forest, const LeafOrder& order, std::size_t tree,
-                const std::vector<CodeTest>& tests) {
+                std::size_t first_leaf, const std::vector<CodeTest>& tests) {
     const std::size_t root = forest.tree_offsets[tree];
     roots_.push_back(new_pair());
     std::vector<Placed> open = {{root, roots_.back()}};
@@ -31,7 +32,7 @@ class WalkTable {
       open.pop_back();
       const ForestNode& node = forest.nodes[placed.node];
       if (node.is_leaf()) {
-        leaves_[placed.at] = order.first[placed.node];
+        leaves_[placed.at] = static_cast<std::uint32_t>(first_leaf + order.first[placed.node]);
         continue;
       }
       const std::uint32_t children = new_pair();
@@ -45,7 +46,7 @@ class WalkTable {
 
   const kernels::WalkNode<Code>* nodes() const noexcept { return nodes_.data(); }
   const std::vector<std::uint32_t>& roots() const noexcept { return roots_; }
-  /// The number of the leaf at this node.
+  /// The leaf of the forest at this node.
   std::size_t leaf(std::uint32_t node) const noexcept { return leaves_[node]; }
 
  private:
@@ -69,16 +70,26 @@ class WalkTable {
   std::vector<std::uint32_t> leaves_;  // by node
 };
 
+template <typename T>
+struct WalkedGroup {
+  TreeGroup<T> trees;
+  std::vector<TreeBatch> batches;
+};
+
 template <typename T, typename Sum, typename Code>
 class WalkedPath final : public ForestPath<T, Sum> {
  public:
   WalkedPath(const ForestParts<T, Sum>& parts, std::vector<TreeGroup<T>> groups,
              const std::vector<CodeTest>& tests)
-      : leaves_(parts.leaves), groups_(std::move(groups)), outputs_(parts.spec.tree_outputs) {
+      : leaves_(parts.leaves) {
     for (std::size_t tree = 0; tree < parts.spec.trees(); ++tree) {
-      table_.add_tree(parts.spec, parts.order, tree, tests);
+      table_.add_tree(parts.spec, parts.order, tree, leaves_.first_of(tree), tests);
     }
-    for (const TreeGroup<T>& group : groups_) columns_ = std::max(columns_, group.table.size());
+    for (TreeGroup<T>& group : groups) {
+      columns_ = std::max(columns_, group.table.size());
+      auto batches = batches_of(parts.spec, group.first_tree, group.last_tree, kWalksInFlight);
+      groups_.push_back({std::move(group), std::move(batches)});
+    }
     constexpr std::size_t kCodeBytes = std::size_t{128} << 10;
     const std::size_t rows = kCodeBytes / (columns_ * sizeof(Code));
     block_rows_ = std::clamp<std::size_t>(rows / 64 * 64, 64, 1024);
@@ -94,15 +105,13 @@ class WalkedPath final : public ForestPath<T, Sum> {
            std::byte* scratch) const noexcept override {
     auto* const codes = reinterpret_cast<Code*>(scratch);
     const std::size_t together = features.rows / kWalksInFlight * kWalksInFlight;
-    for (const TreeGroup<T>& group : groups_) {
-      encode(group.table.view(), features, {codes, columns_, 1});
-      for (std::size_t tree = group.first_tree; tree < group.last_tree; ++tree) {
-        for (std::size_t row = 0; row < together; row += kWalksInFlight) {
-          add_rows(tree, codes + row * columns_, row, totals);
+    for (const WalkedGroup<T>& group : groups_) {
+      encode(group.trees.table.view(), features, {codes, columns_, 1});
+      for (const TreeBatch& batch : group.batches) {
+        add_rows(batch, codes, together, totals);
+        for (std::size_t row = together; row < features.rows; ++row) {
+          add_row(batch, codes + row * columns_, row, totals);
         }
-      }
-      for (std::size_t row = together; row < features.rows; ++row) {
-        add_row(group, codes + row * columns_, row, totals);
       }
     }
   }
@@ -118,39 +127,47 @@ class WalkedPath final : public ForestPath<T, Sum> {
     }
   }
 
-  // Some rows through one tree.
-  void add_rows(std::size_t tree, const Code* codes, std::size_t row,
+  // Tree by tree, some rows at a time.
+  void add_rows(const TreeBatch& batch, const Code* codes, std::size_t rows,
                 const Totals<Sum>& totals) const noexcept {
-    std::uint32_t reached[kWalksInFlight];
-    kernels::walk_rows(table_.nodes(), table_.roots()[tree], codes, columns_, reached);
-    for (std::size_t i = 0; i < kWalksInFlight; ++i) add_leaf(tree, reached[i], row + i, totals);
-  }
-
-  // One row through the trees of a group.
-  void add_row(const TreeGroup<T>& group, const Code* codes, std::size_t row,
-               const Totals<Sum>& totals) const noexcept {
-    const std::uint32_t* const roots = table_.roots().data();
-    std::uint32_t reached[kWalksInFlight];
-    for (std::size_t tree = group.first_tree; tree < group.last_tree; tree += kWalksInFlight) {
-      const std::size_t trees = std::min(kWalksInFlight, group.last_tree - tree);
-      std::uint32_t starts[kWalksInFlight];
-      std::fill(std::copy_n(roots + tree, trees, starts), std::end(starts), roots[tree]);
-      kernels::walk_trees(table_.nodes(), starts, codes, reached);
-      for (std::size_t i = 0; i < trees; ++i) add_leaf(tree + i, reached[i], row, totals);
+    for (std::size_t tree = batch.first_tree; tree < batch.first_tree + batch.trees; ++tree) {
+      for (std::size_t row = 0; row < rows; row += kWalksInFlight) {
+        std::uint32_t reached[kWalksInFlight];
+        kernels::walk_rows(table_.nodes(), table_.roots()[tree], codes + row * columns_, columns_,
+                           reached);
+        Sum* sums = totals.values + row * totals.row_stride + batch.output * totals.output_stride;
+        for (std::size_t i = 0; i < kWalksInFlight; ++i, sums += totals.row_stride) {
+          add_leaf(reached[i], sums);
+        }
+      }
     }
   }
 
-  void add_leaf(std::size_t tree, std::uint32_t node, std::size_t row,
-                const Totals<Sum>& totals) const noexcept {
-    const Sum* const leaf = leaves_.of(tree, table_.leaf(node));
-    const std::size_t output = outputs_.empty() ? 0 : outputs_[tree];
-    Sum* const sums = totals.values + row * totals.row_stride + output * totals.output_stride;
+  // One row through all trees of the batch.
+  void add_row(const TreeBatch& batch, const Code* codes, std::size_t row,
+               const Totals<Sum>& totals) const noexcept {
+    const std::uint32_t* const roots = table_.roots().data() + batch.first_tree;
+    std::uint32_t reached[kWalksInFlight];
+    std::uint32_t starts[kWalksInFlight];
+    for (std::size_t i = 0; i < kWalksInFlight; ++i) starts[i] = roots[i < batch.trees ? i : 0];
+    kernels::walk_trees(table_.nodes(), starts, codes, reached);
+    Sum* const sums = totals.values + row * totals.row_stride + batch.output * totals.output_stride;
+    if (leaves_.width() == 1) {
+      Sum sum = *sums;
+      for (std::size_t i = 0; i < batch.trees; ++i) sum += *leaves_.at(table_.leaf(reached[i]));
+      *sums = sum;
+    } else {
+      for (std::size_t i = 0; i < batch.trees; ++i) add_leaf(reached[i], sums);
+    }
+  }
+
+  void add_leaf(std::uint32_t node, Sum* sums) const noexcept {
+    const Sum* const leaf = leaves_.at(table_.leaf(node));
     for (std::size_t i = 0; i < leaves_.width(); ++i) sums[i] += leaf[i];
   }
 
   const LeafValues<Sum>& leaves_;
-  std::vector<TreeGroup<T>> groups_;
-  std::vector<std::uint32_t> outputs_;  // by tree; empty where leaves are vectors
+  std::vector<WalkedGroup<T>> groups_;
   WalkTable<Code> table_;
   std::size_t columns_ = 1;  // of the widest group; a leaf looks at column 0 as well
   std::size_t block_rows_ = 0;
