@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tree ensembles against what people score them with, on one thread (pytest-benchmark).
+
+200 LightGBM trees of 31 leaves, and 500 trees of depth 12 from XGBoost and scikit-learn. Every
+function of a group computes the same scores from the same rows, which is asserted once. What is
+not installed is left out.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pytest_benchmark.fixture import BenchmarkFixture
+from threadpoolctl import threadpool_limits
+
+import thriftscore
+from thriftscore.importers.importing import ImportOptions, import_model
+from thriftscore.repository.publish import publish
+
+Rows = NDArray[np.float32]
+Score = Callable[[Rows], NDArray[np.floating]]
+
+FEATURES = 50
+ROW_COUNTS = (1, 16, 256, 10_000)
+FORESTS = ("lightgbm", "xgboost", "sklearn")
+SCORERS = ("thriftscore", "source", "onnxruntime", "lleaves", "tl2cgen")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> object:
+    """Every library computes on one thread."""
+    with threadpool_limits(1):
+        yield
+
+
+def _training_rows() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    random = np.random.default_rng(7)
+    rows = random.normal(0, 1, (10_000, FEATURES))
+    weights = random.normal(0, 1, FEATURES)
+    return rows, np.sin(rows @ weights / 4) + rows[:, 0] * rows[:, 1]
+
+
+def _lightgbm(folder: Path) -> dict[str, Score]:
+    lightgbm = pytest.importorskip("lightgbm")
+    parameters = {"num_leaves": 31, "verbose": -1, "num_threads": 2}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(*_training_rows()), 200)
+    source = folder / "model.txt"
+    booster.save_model(source)
+    scorers = {
+        "thriftscore": _engine(source, folder),
+        "source": lambda rows: booster.predict(rows, num_threads=1),
+    }
+    if converter := _optional("onnxmltools"):
+        scorers["onnxruntime"] = _onnxruntime(
+            converter.convert_lightgbm(booster, initial_types=_tensor_type())
+        )
+    if lleaves := _optional("lleaves"):
+        compiled = lleaves.Model(model_file=str(source))
+        compiled.compile()
+        scorers["lleaves"] = lambda rows: compiled.predict(rows, n_jobs=1)
+    if treelite := _optional("treelite"):
+        scorers |= _tl2cgen(treelite.frontend.load_lightgbm_model(source), folder)
+    return scorers
+
+
+def _xgboost(folder: Path) -> dict[str, Score]:
+    xgboost = pytest.importorskip("xgboost")
+    parameters = {"max_depth": 12, "nthread": 2, "eta": 0.05, "tree_method": "hist", "max_bin": 64}
+    booster = xgboost.train(parameters, xgboost.DMatrix(*_training_rows()), 500)
+    booster.set_param({"nthread": 1})
+    source = folder / "model.json"
+    booster.save_model(source)
+    scorers = {"thriftscore": _engine(source, folder), "source": booster.inplace_predict}
+    if converter := _optional("onnxmltools"):
+        scorers["onnxruntime"] = _onnxruntime(
+            converter.convert_xgboost(booster, initial_types=_tensor_type())
+        )
+    return scorers
+
+
+def _sklearn(folder: Path) -> dict[str, Score]:
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import RandomForestRegressor
+
+    forest = RandomForestRegressor(500, max_depth=12, max_features=0.2, n_jobs=2, random_state=7)
+    forest.fit(*_training_rows())
+    forest.n_jobs = 1
+    source = folder / "model.joblib"
+    joblib.dump(forest, source)
+    return {
+        "thriftscore": _engine(source, folder),
+        "source": forest.predict,
+        "onnxruntime": _onnxruntime(to_onnx(forest, np.zeros((1, FEATURES), np.float32))),
+    }
+
+
+@pytest.fixture(scope="session", params=FORESTS)
+def forest(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, Score]]:
+    """The name of a forest and the same forest in each library."""
+    make = {"lightgbm": _lightgbm, "xgboost": _xgboost, "sklearn": _sklearn}[request.param]
+    return request.param, make(tmp_path_factory.mktemp("trees"))
+
+
+def _optional(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def _tensor_type() -> list[tuple[str, Any]]:
+    types = importlib.import_module("onnxmltools.convert.common.data_types")
+    return [("rows", types.FloatTensorType([None, FEATURES]))]
+
+
+def _engine(source: Path, folder: Path) -> Score:
+    imported = import_model(source, ImportOptions(allow_pickle=True))
+    number = publish(folder / "repository", "bench", imported.version)
+    return thriftscore.load(folder / "repository" / "bench" / str(number)).score
+
+
+def _onnxruntime(graph: Any) -> Score:
+    onnxruntime = importlib.import_module("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, ["CPUExecutionProvider"]
+    )
+    name = session.get_inputs()[0].name
+    return lambda rows: session.run(None, {name: rows})[0]
+
+
+def _tl2cgen(model: Any, folder: Path) -> dict[str, Score]:
+    tl2cgen = _optional("tl2cgen")
+    if tl2cgen is None:
+        return {}
+    library = folder / "trees.so"
+    tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 2})
+    predictor = tl2cgen.Predictor(library, nthread=1)
+    return {"tl2cgen": lambda rows: predictor.predict(tl2cgen.DMatrix(rows, dtype="float32"))}
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("rows", ROW_COUNTS)
+def test_score(
+    benchmark: BenchmarkFixture, forest: tuple[str, dict[str, Score]], scorer: str, rows: int
+) -> None:
+    name, scorers = forest
+    if scorer not in scorers:
+        pytest.skip(f"{scorer} does not score {name} models, or is not installed")
+    data = np.random.default_rng(11).normal(0, 1, (rows, FEATURES)).astype(np.float32)
+    benchmark.group = f"trees of {name}, {rows} rows x {FEATURES}"
+    scores = benchmark(scorers[scorer], data)
+    expected = scorers["source"](data)
+    np.testing.assert_allclose(np.ravel(scores), np.ravel(expected), rtol=1e-4, atol=1e-4)
