@@ -206,3 +206,24 @@ def test_what_the_child_leaves_is_not_trusted(
     with Directory.open_root(results) as directory, pytest.raises(ModelRefused) as raised:
         read_results(directory)
     assert reason in str(raised.value)
+
+
+def test_a_sample_may_have_the_texts_that_the_model_knows(tmp_path: Path) -> None:
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    frame = pd.DataFrame({"size": [1.0, 2.0, 3.0, 4.0], "colour": ["red", "blue", "red", "blue"]})
+    encoder = make_column_transformer((OneHotEncoder(), ["colour"]), remainder="passthrough")
+    model = make_pipeline(encoder, LinearRegression()).fit(frame, [1.0, 4.0, 3.0, 9.0])
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    imported = import_pickled(tmp_path, model, sample=tmp_path / "rows.csv", precision="fp64")
+    golden = imported.version.golden
+    assert golden is not None
+    np.testing.assert_array_equal(golden.features[:, 1], [1, 0, 1, 0])
+    np.testing.assert_array_equal(golden.scores[:, 0], model.predict(frame))
+    assert imported.model.categories == {"colour": ("blue", "red")}
+    (tmp_path / "rows.csv").write_text("size,colour\n1,green\n")
+    with pytest.raises(ModelRefused, match="'green' in row 0, column 1, expected one of blue, red"):
+        import_pickled(tmp_path, model, sample=tmp_path / "rows.csv")
