@@ -169,6 +169,34 @@ GRAPHS: dict[str, bytes] = {
         w=W,
         **NORM,
     ),
+    "a network as PyTorch writes it": graph(
+        [
+            node("Flatten", "X", "f", axis=1),
+            node("Gemm", "f w b", "a", transB=1),
+            node("Relu", "a", "r"),
+            node("Dropout", "r", "d"),
+            node("Gemm", "d v c", "z", transB=1),
+            node("Sigmoid", "z"),
+        ],
+        w=np.transpose(W),
+        b=[0.1, -0.2],
+        v=np.transpose(V),
+        c=[0.3],
+    ),
+    "a network as Keras writes it": graph(
+        [
+            node("MatMul", "X w", "a"),
+            node("Add", "a b", "h"),
+            node("Elu", "h", "e", alpha=0.5),
+            node("MatMul", "e w2", "m"),
+            node("Add", "m b2", "z"),
+            node("Softmax", "z", axis=-1),
+        ],
+        w=W,
+        b=[0.1, -0.2],
+        w2=[[1.0, 2.0, -1.0], [0.5, -0.5, 0.25]],
+        b2=[0.0, 0.1, -0.1],
+    ),
     "clip": graph(
         [node("Clip", "X low high", "a"), node("MatMul", "a w")], low=-0.5, high=0.5, w=W
     ),
