@@ -25,6 +25,11 @@ class BranchStage : public Stage<T> {
     }
   }
 
+  std::size_t widest() const noexcept override {
+    std::size_t widest = Stage<T>::widest();
+    for (const Chain<T>& branch : branches_) widest = std::max(widest, branch.widest());
+    return widest;
+  }
   // Every branch sees every column.
   bool passes_nan() const noexcept override {
     return std::any_of(branches_.begin(), branches_.end(),

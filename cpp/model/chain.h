@@ -48,7 +48,11 @@ class Chain {
     return stages_.empty() ? columns_ : stages_.back()->outputs();
   }
   /// Values in the widest row on the way.
-  std::size_t widest() const noexcept { return std::max({columns_, between_columns_, outputs()}); }
+  std::size_t widest() const noexcept {
+    std::size_t widest = columns_;
+    for (const auto& stage : stages_) widest = std::max(widest, stage->widest());
+    return widest;
+  }
   bool passes_nan() const noexcept {
     return std::all_of(stages_.begin(), stages_.end(),
                        [](const auto& stage) { return stage->passes_nan(); });

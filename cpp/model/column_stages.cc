@@ -105,7 +105,7 @@ template <typename T>
 struct ImputeNan {
   static constexpr const char* kName = "impute";
   static bool passes_nan() noexcept { return false; }
-  T operator()(T x, std::size_t c) const noexcept { return x != x ? values[c] : x; }
+  T operator()(T x, std::size_t c) const noexcept { return std::isnan(x) ? values[c] : x; }
 
   AlignedVector<T> values;
 };

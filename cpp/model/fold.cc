@@ -51,7 +51,7 @@ struct DoesNothing {
     return select.columns == all;
   }
   template <typename Other>
-  bool operator()(const Other&) const {
+  bool operator()(const Other& /*other*/) const {
     return false;
   }
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parsers of the stages that mix columns, and of links.
+#include <algorithm>
 #include <utility>
 
 #include "model/error.h"
@@ -12,8 +13,9 @@ namespace {
 // The function under `key`, one of `allowed`.
 Function parse_function(const StageContext& stage, const char* key,
                         const std::vector<Function>& allowed) {
-  std::vector<std::string> names;
-  for (const Function function : allowed) names.emplace_back(name_of(function));
+  std::vector<std::string> names(allowed.size());
+  std::transform(allowed.begin(), allowed.end(), names.begin(),
+                 [](Function function) { return name_of(function); });
   return allowed[stage.choice(key, names)];
 }
 

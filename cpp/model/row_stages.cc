@@ -85,7 +85,7 @@ class OneHotStage final : public Stage<T> {
     bool known = false;
     for (std::size_t o = offsets_[column]; o < offsets_[column + 1]; ++o) {
       const T category = categories_[o];
-      const bool is_it = value == category || (value != value && category != category);
+      const bool is_it = value == category || (std::isnan(value) && std::isnan(category));
       known |= is_it;
       store_value(is_it ? T{1} : T{0}, y, o);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -35,6 +36,9 @@ class Stage {
 
   std::size_t columns() const noexcept { return columns_; }
   std::size_t outputs() const noexcept { return outputs_; }
+
+  /// Values in the widest row that it has in hand, which bounds how many rows a block may have.
+  virtual std::size_t widest() const noexcept { return std::max(columns_, outputs_); }
 
   /// True where `y` of run() may be `x`; columns() and outputs() are then equal.
   virtual bool in_place() const noexcept { return false; }

@@ -263,6 +263,19 @@ TEST(Binarize, DecidesForEveryFloatAsTheDoubleThresholdDoes) {
   }
 }
 
+// Blocks of rows that are narrow outside have to be small all the same.
+TEST(Branches, AreWideWithoutTakingMuchMemory) {
+  constexpr std::size_t kWide = 20000;
+  const Json branch = {op("dense", {{"weights", "w0"}, {"bias", "b0"}, {"activation", "relu"}}),
+                       op("dense", {{"weights", "w1"}, {"bias", "b1"}})};
+  const ModelFile file = staged(1, {op("concat", {{"branches", {branch, Json::array()}}})},
+                                {{"w0", {kWide, 1}, numbers(kWide, 1)},
+                                 {"b0", {kWide}, numbers(kWide, 2)},
+                                 {"w1", {1, kWide}, numbers(kWide, 3)},
+                                 {"b1", {1}, {0}}});
+  EXPECT_LT(Model::load_bytes(file.build())->workspace_bytes(), std::size_t{32} << 20);
+}
+
 // Every second value of every row is zero and not stored.
 template <typename In, typename Out>
 void expect_sparse_as_dense(ModelFile file) {
