@@ -2,22 +2,26 @@
 """Tree ensembles against what people score them with, on one thread (pytest-benchmark).
 
 200 LightGBM trees of 31 leaves, and 500 trees of depth 12 from XGBoost and scikit-learn. Every
-function of a group computes the same scores from the same rows, which is asserted once. `make
-bench` installs them all.
+function of a group computes the same scores from the same rows, which is asserted once. What is
+not installed is left out.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
+from onnx import ModelProto
 from pytest_benchmark.fixture import BenchmarkFixture
+from skl2onnx import to_onnx
+from sklearn.ensemble import RandomForestRegressor
 from threadpoolctl import threadpool_limits
 
 import thriftscore
@@ -29,13 +33,30 @@ Score = Callable[[Rows], NDArray[np.floating]]
 
 FEATURES = 50
 ROW_COUNTS = (1, 16, 256, 10_000)
-_EVERYWHERE = ("thriftscore", "source", "onnxruntime")
-SCORERS = {
-    "lightgbm": (*_EVERYWHERE, "lleaves", "tl2cgen"),
-    "xgboost": _EVERYWHERE,
-    "sklearn": _EVERYWHERE,
+# What scores the models of each library, if it is installed: a scorer and the modules it needs.
+SCORERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "lightgbm": {
+        "thriftscore": (),
+        "source": (),
+        "onnxruntime": ("onnxmltools",),
+        "lleaves": ("lleaves",),
+        "tl2cgen": ("tl2cgen", "treelite"),
+    },
+    "xgboost": {"thriftscore": (), "source": (), "onnxruntime": ("onnxmltools",)},
+    "sklearn": {"thriftscore": (), "source": (), "onnxruntime": ()},
 }
-CASES = [(forest, scorer) for forest, scorers in SCORERS.items() for scorer in scorers]
+
+
+def _installed(*modules: str) -> bool:
+    return all(find_spec(module) is not None for module in modules)
+
+
+CASES = [
+    (library, scorer)
+    for library, scorers in SCORERS.items()
+    for scorer, modules in scorers.items()
+    if _installed(library, *modules)
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,7 +74,7 @@ def _training_rows() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _lightgbm(folder: Path) -> dict[str, Score]:
-    lightgbm = pytest.importorskip("lightgbm")
+    lightgbm = importlib.import_module("lightgbm")
     parameters = {"num_leaves": 31, "verbose": -1, "num_threads": 2}
     booster = lightgbm.train(parameters, lightgbm.Dataset(*_training_rows()), 200)
     source = folder / "model.txt"
@@ -62,38 +83,35 @@ def _lightgbm(folder: Path) -> dict[str, Score]:
         "thriftscore": _engine(source, folder),
         "source": lambda rows: booster.predict(rows, num_threads=1),
     }
-    if converter := _optional("onnxmltools"):
-        scorers["onnxruntime"] = _onnxruntime(
-            converter.convert_lightgbm(booster, initial_types=_tensor_type())
-        )
-    if lleaves := _optional("lleaves"):
-        compiled = lleaves.Model(model_file=str(source))
+    if _installed("onnxmltools"):
+        converter = importlib.import_module("onnxmltools")
+        graph = converter.convert_lightgbm(booster, initial_types=_tensor_type())
+        scorers["onnxruntime"] = _onnxruntime(graph)
+    if _installed("lleaves"):
+        compiled = importlib.import_module("lleaves").Model(model_file=str(source))
         compiled.compile()
         scorers["lleaves"] = lambda rows: compiled.predict(rows, n_jobs=1)
-    if treelite := _optional("treelite"):
-        scorers |= _tl2cgen(treelite.frontend.load_lightgbm_model(source), folder)
+    if _installed("tl2cgen", "treelite"):
+        scorers["tl2cgen"] = _tl2cgen(source, folder / "trees.so")
     return scorers
 
 
 def _xgboost(folder: Path) -> dict[str, Score]:
-    xgboost = pytest.importorskip("xgboost")
+    xgboost = importlib.import_module("xgboost")
     parameters = {"max_depth": 12, "nthread": 2, "eta": 0.05, "tree_method": "hist", "max_bin": 64}
     booster = xgboost.train(parameters, xgboost.DMatrix(*_training_rows()), 500)
     booster.set_param({"nthread": 1})
     source = folder / "model.json"
     booster.save_model(source)
     scorers = {"thriftscore": _engine(source, folder), "source": booster.inplace_predict}
-    if converter := _optional("onnxmltools"):
-        scorers["onnxruntime"] = _onnxruntime(
-            converter.convert_xgboost(booster, initial_types=_tensor_type())
-        )
+    if _installed("onnxmltools"):
+        converter = importlib.import_module("onnxmltools")
+        graph = converter.convert_xgboost(booster, initial_types=_tensor_type())
+        scorers["onnxruntime"] = _onnxruntime(graph)
     return scorers
 
 
 def _sklearn(folder: Path) -> dict[str, Score]:
-    from skl2onnx import to_onnx
-    from sklearn.ensemble import RandomForestRegressor
-
     forest = RandomForestRegressor(500, max_depth=12, max_features=0.2, n_jobs=2, random_state=7)
     forest.fit(*_training_rows())
     forest.n_jobs = 1
@@ -115,14 +133,7 @@ def forest(
     return request.param, make(tmp_path_factory.mktemp("trees"))
 
 
-def _optional(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        return None
-
-
-def _tensor_type() -> list[tuple[str, Any]]:
+def _tensor_type() -> list[tuple[str, object]]:
     types = importlib.import_module("onnxmltools.convert.common.data_types")
     return [("rows", types.FloatTensorType([None, FEATURES]))]
 
@@ -133,8 +144,7 @@ def _engine(source: Path, folder: Path) -> Score:
     return thriftscore.load(folder / "repository" / "bench" / str(number)).score
 
 
-def _onnxruntime(graph: Any) -> Score:
-    onnxruntime = importlib.import_module("onnxruntime")
+def _onnxruntime(graph: ModelProto) -> Score:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
@@ -144,18 +154,16 @@ def _onnxruntime(graph: Any) -> Score:
     return lambda rows: session.run(None, {name: rows})[0]
 
 
-def _tl2cgen(model: Any, folder: Path) -> dict[str, Score]:
-    tl2cgen = _optional("tl2cgen")
-    if tl2cgen is None:
-        return {}
-    library = folder / "trees.so"
+def _tl2cgen(source: Path, library: Path) -> Score:
+    tl2cgen = importlib.import_module("tl2cgen")
+    model = importlib.import_module("treelite").frontend.load_lightgbm_model(source)
     tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 2})
     predictor = tl2cgen.Predictor(library, nthread=1)
-    return {"tl2cgen": lambda rows: predictor.predict(tl2cgen.DMatrix(rows, dtype="float32"))}
+    return lambda rows: predictor.predict(tl2cgen.DMatrix(rows, dtype="float32"))
 
 
-@pytest.mark.parametrize(("forest", "scorer"), CASES, indirect=["forest"])
 @pytest.mark.parametrize("rows", ROW_COUNTS)
+@pytest.mark.parametrize(("forest", "scorer"), CASES, indirect=["forest"])
 def test_score(
     benchmark: BenchmarkFixture, forest: tuple[str, dict[str, Score]], scorer: str, rows: int
 ) -> None:
