@@ -34,7 +34,7 @@ check: check-generated check-python check-cpp check-java check-go ## Check forma
 generate: $(STAMPS)/develop ## Make the generated code of all languages from the IDL
 	python3 thrift_idl/generate.py
 
-bench: $(STAMPS)/package build/bench/build.ninja ## Measure the engine and the kernels against other libraries
+bench: $(STAMPS)/peers build/bench/build.ninja ## Measure the engine and the kernels against other libraries
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
 	cmake --build --preset bench -j $(JOBS)
 	build/bench/cpp/benchmarks/kernels_benchmark
@@ -44,8 +44,10 @@ fuzz: FUZZ_SECONDS = 0
 fuzz: test-fuzz ## Fuzz the wire codec until a crash or an interrupt
 
 lock: $(STAMPS)/venv ## Resolve the Python dependencies anew into requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra import --group dev --generate-hashes --no-header \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-header \
 	  --quiet --upgrade --python-version 3.11 -o requirements.lock
+	$(BIN)/uv pip compile --group bench -c requirements.lock --generate-hashes --no-header \
+	  --quiet --upgrade --python-version 3.11 -o requirements-bench.lock
 
 clean: ## Remove everything that was built; keeps the sources and your model repositories
 	rm -rf build dist .venv clients/java/target clients/go/bin .mypy_cache .ruff_cache .pytest_cache
@@ -68,6 +70,10 @@ $(STAMPS)/venv: requirements.lock | $(STAMPS)/build
 $(STAMPS)/package: $(STAMPS)/venv $(CPP_SOURCES) pyproject.toml clients/python/pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 	  -e . -e clients/python
+	@touch $@
+
+$(STAMPS)/peers: requirements-bench.lock $(STAMPS)/package
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(STAMPS)/java: $(JAVA_SOURCES) | $(STAMPS)/build

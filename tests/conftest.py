@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).parent
-sys.path.insert(0, str(TESTS / "support"))
+sys.path[:0] = [str(TESTS), str(TESTS / "support")]
 
-from server_process import IO_MODES, ServerProcess  # noqa: E402 - found through the line above
+from server_process import IO_MODES, ServerProcess  # noqa: E402 - found through the lines above
 
 
 @pytest.fixture(scope="session")

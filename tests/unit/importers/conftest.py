@@ -2,7 +2,7 @@
 """Pipelines trained on the data sets that come with scikit-learn."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 with warnings.catch_warnings():  # deprecations inside the libraries, not of their users
     warnings.simplefilter("ignore")
@@ -45,6 +46,13 @@ class Trained:
                 options=options,
             )
         return bytes(model.SerializeToString())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small models train faster without threads that wait for one another."""
+    with threadpool_limits(1):
+        yield
 
 
 def _logistic() -> Any:

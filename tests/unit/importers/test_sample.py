@@ -6,8 +6,10 @@ import pytest
 
 from thriftscore.errors import InvalidArgument
 from thriftscore.importers import sample
-from thriftscore.importers.linear_model import Dense, LinearModel, Scale
-from thriftscore.importers.sample import Sample, check_sample, read_sample, seeded_rows
+from thriftscore.importers.native_model import NativeModel
+from thriftscore.importers.sample import Sample, check_sample, read_sample, sample_rows
+from thriftscore.importers.seeded_rows import seeded_rows
+from thriftscore.importers.stages import Dense, Scale
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16, np.uint8])
@@ -26,6 +28,18 @@ def test_csv_is_read_with_and_without_names(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_sample(path).rows, [[1, 2.5], [-0.03, 4]])
     path.write_text('"a, b",c\n1,2\n')
     assert read_sample(path).names == ("a, b", "c")
+
+
+def test_texts_become_the_index_of_a_category(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("size,colour\n1,red\n2,\n3,blue\n")
+    read = read_sample(path)
+    rows = sample_rows(read, ["size", "colour"], {"colour": ("blue", "red")})
+    np.testing.assert_array_equal(rows, [[1, 1], [2, np.nan], [3, 0]])
+    with pytest.raises(InvalidArgument, match="has 'red' in row 0, column 1, expected one of blue"):
+        sample_rows(read, ["size", "colour"], {"colour": ("blue",)})
+    with pytest.raises(InvalidArgument, match="expected a number"):
+        sample_rows(read, ["size", "colour"], {})
 
 
 @pytest.mark.parametrize(
@@ -85,7 +99,7 @@ def test_a_sample_has_the_columns_of_the_model() -> None:
 
 def test_seeded_rows_lie_around_the_normaliser_and_are_always_the_same() -> None:
     scale = Scale(np.array([100.0, -5.0]), np.array([10.0, 0.1]))
-    model = LinearModel(("a", "b"), "regression", scale, None, "identity")
+    model = NativeModel(("a", "b"), "regression", (scale,))
     rows = seeded_rows(model)
     np.testing.assert_array_equal(rows, seeded_rows(model))
     np.testing.assert_array_equal(rows[0], scale.mean)
@@ -95,5 +109,5 @@ def test_seeded_rows_lie_around_the_normaliser_and_are_always_the_same() -> None
 
 def test_seeded_rows_are_small_where_weights_are_large() -> None:
     dense = Dense(np.array([[1e6, 1e-6]]), np.zeros(1))
-    rows = seeded_rows(LinearModel(("a", "b"), "regression", None, dense, "identity"))
+    rows = seeded_rows(NativeModel(("a", "b"), "regression", (dense,)))
     np.testing.assert_allclose(rows.std(axis=0), [1.5e-6, 1.5], rtol=0.4)

@@ -10,6 +10,7 @@ import pytest
 
 from thriftscore.errors import InvalidArgument, ModelRefused
 from thriftscore.importers.importing import ImportOptions, import_model
+from thriftscore.importers.source_format import SourceFormat, detect, importable_format
 
 
 def numpy_file() -> bytes:
@@ -28,23 +29,53 @@ def zip_file() -> bytes:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"\x80\x04.", "a pickle"),
-        (gzip.compress(b"x"), "a compressed file"),
         (numpy_file(), "a NumPy array"),
         (zip_file(), "a ZIP archive"),
-        (b'{"learner": {}}', "JSON"),
+        (b'{"model": {}}', "JSON"),
         (b"\x10\0\0\0\0\0\0\0{}", "safetensors"),
-        (b"tree\nversion=v4\n", "of an unknown format"),
+        (b"forest\nversion=v4\n", "of an unknown format"),
     ],
 )
-@pytest.mark.parametrize("name", ["model.onnx", "model.ONNX", "model.json", "model"])
-def test_what_is_not_onnx_is_refused_for_what_it_is(
+@pytest.mark.parametrize("name", ["model.onnx", "model.ONNX", "model.json", "model", "model.npz"])
+def test_what_is_no_model_is_refused_for_what_it_is(
     tmp_path: Path, content: bytes, kind: str, name: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelRefused, match=f"{name}' is {kind}"):
         import_model(tmp_path / name, ImportOptions())
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def npz_file() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, weights=np.zeros(2))
+    return buffer.getvalue()
+
+
+def skops_file() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("schema.json", "{}")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\x08\x08", SourceFormat.ONNX),
+        (b"\x80\x04.", SourceFormat.PICKLE),
+        (gzip.compress(b"x"), SourceFormat.COMPRESSED),
+        (b' {"version": [3], "learner": {}}', SourceFormat.XGBOOST),
+        (b"{L\0\0\0\0\0\0\0\x07learner", SourceFormat.XGBOOST),
+        (b"tree\nversion=v4\n", SourceFormat.LIGHTGBM),
+        (b'{"bias": 1, "weights": [1]}', SourceFormat.WEIGHTS),
+        (npz_file(), SourceFormat.NPZ),
+        (skops_file(), SourceFormat.SKOPS),
+    ],
+)
+def test_formats_are_known_by_their_content(content: bytes, expected: SourceFormat) -> None:
+    assert detect(content) is expected
+    assert importable_format(Path("model.bin"), content) is expected
 
 
 def test_onnx_under_the_name_of_a_pickle_is_refused(tmp_path: Path) -> None:

@@ -4,20 +4,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from thriftscore.cli.output import print_facts, print_json, progress
 from thriftscore.cli.repository_option import RepositoryOption
 from thriftscore.importers.importing import ImportedModel, ImportOptions, import_model
-from thriftscore.importers.linear_model import MissingValues, Precision
+from thriftscore.importers.native_model import MissingValues, Precision
 from thriftscore.repository import publish, set_published_label
 from thriftscore.repository.names import check_label, check_model_name
 
+_SOURCE_HELP = (
+    "A model of ONNX, scikit-learn (.joblib, .pkl, .skops), XGBoost (JSON, UBJSON), LightGBM"
+    " (text), or plain weights (.npz, .json)."
+)
+
 
 def import_command(
-    source: Annotated[Path, typer.Argument(help="An .onnx, .joblib or .pkl file.")],
+    source: Annotated[Path, typer.Argument(help=_SOURCE_HELP)],
     *,
     name: Annotated[str, typer.Option(help="Name of the model in the repository.")],
     repository: RepositoryOption = Path("repository"),
@@ -27,11 +32,16 @@ def import_command(
     label: Annotated[str | None, typer.Option(help="Label to point at the new version.")] = None,
     precision: Annotated[Precision, typer.Option(help="What the model computes in.")] = "fp32",
     missing_values: Annotated[
-        MissingValues, typer.Option(help="Refuse rows with NaN, or answer them with NaN.")
-    ] = "refuse",
+        MissingValues | None,
+        typer.Option(help="Refuse rows with NaN, or score them. Default: as the source does."),
+    ] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load a pickle, which runs any code in it.")
     ] = False,
+    backend: Annotated[
+        Literal["native", "onnxruntime"],
+        typer.Option(help="What computes it; onnxruntime takes any ONNX file, and is slower."),
+    ] = "native",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Convert a trained model, compare it with its source row by row, and publish it."""
@@ -43,6 +53,7 @@ def import_command(
         missing_values=missing_values,
         sample=sample,
         allow_pickle=allow_pickle,
+        backend=backend,
     )
     with progress() as step:
         imported = import_model(source, options, step)
@@ -85,6 +96,8 @@ def _print_report(place: dict[str, Any], imported: ImportedModel) -> None:
             f" (at most {imported.version.tolerance:g} is accepted)"
         ),
     }
+    if report.max_ulp_difference is not None:
+        facts["in units of the last place"] = f"{report.max_ulp_difference:.3g}"
     if report.label_disagreements is not None:
         facts["rows with another class"] = report.label_disagreements
     if report.warnings:

@@ -4,32 +4,33 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
 from thriftscore.errors import InvalidArgument, ModelRefused
-from thriftscore.importers.linear_model import (
-    Doubles,
-    LinearModel,
-    MissingValues,
-    Precision,
-    encode,
-)
-from thriftscore.importers.onnx_file import ONNX_BYTES_MAX
-from thriftscore.importers.onnx_graph import OnnxModel, read_onnx
-from thriftscore.importers.onnx_reference import reference_scores
-from thriftscore.importers.pickle_source import unpickle
-from thriftscore.importers.sample import Sample, check_sample, read_sample, seeded_rows
+from thriftscore.importers.native_model import MissingValues, Precision
+from thriftscore.importers.pickle_source import Request, unpickle
+from thriftscore.importers.sample import Sample, read_sample
 from thriftscore.importers.source_format import SourceFormat, importable_format
+from thriftscore.importers.source_model import Answered, SourceModel, answer
+from thriftscore.importers.stages import Doubles
 from thriftscore.model import Model
-from thriftscore.repository import Golden, ImportReport, NewVersion, Source
+from thriftscore.repository import AnyModel, ImportReport, NewVersion, OnnxModel, Source
 from thriftscore.repository.files import read_file
 from thriftscore.repository.golden import differences
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from thriftscore.model import Matrix
+
+SOURCE_BYTES_MAX = 2 << 30
 _TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "fp64": 1e-10}
 
 
@@ -39,12 +40,14 @@ class ImportOptions:
 
     precision: Precision = "fp32"
     """What the native model computes and answers in."""
-    missing_values: MissingValues = "refuse"
-    """What the native model does with NaN in the features."""
+    missing_values: MissingValues | None = None
+    """What the native model does with NaN in the features; None = as the source does."""
     sample: Path | None = None
     """Rows to compare on; None = seeded ones."""
     allow_pickle: bool = False
     """Whether the source may be a pickle, which runs code when it is loaded."""
+    backend: Literal["native", "onnxruntime"] = "native"
+    """What computes the model: the engine, or ONNX Runtime, which has every operator."""
     pickle_timeout_s: float = 300.0
     """How long converting a pickle may take."""
 
@@ -55,18 +58,19 @@ class ImportedModel:
 
     version: NewVersion
     report: ImportReport
-    model: Model
+    model: AnyModel
 
 
 @dataclass(frozen=True)
 class _Original:
-    """The source, understood, and its own answers."""
+    """The native model of a source, and the source's own answers."""
 
-    linear: LinearModel
-    golden: Golden
-    computes_in: Precision
+    answered: Answered
+    both_double: bool
+    """Whether source and native model both compute in double."""
     reference: str
-    source: Source
+    format: str
+    libraries: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -82,91 +86,158 @@ def import_model(
     progress("reading the source")
     data = _read_source(source)
     sample = read_sample(options.sample) if options.sample is not None else None
-    if importable_format(source, data) is SourceFormat.ONNX:
-        original = _from_onnx(data, sample, options, progress)
+    found = importable_format(source, data)
+    if options.backend == "onnxruntime":
+        return _keep(found, source, (data, sample), options, progress)
+    read = _read_by(found) if found not in _IN_A_CHILD else None
+    if read is None:
+        original = _from_child(found, data, sample, options, progress)
     else:
-        original = _from_pickle(data, sample, options, progress)
-    origin = original.source.model_copy(update={"file_name": source.name})
-    return _finish(replace(original, source=origin), options, progress)
+        progress("understanding the model")
+        original = _answered(read(data), sample, options, progress)
+    origin = _origin(original.format, source, data, original.libraries)
+    return _finish(original, origin, options, progress)
+
+
+def _origin(kind: str, source: Path, data: bytes, libraries: tuple[str, ...]) -> Source:
+    return Source(
+        format=kind,
+        file_name=source.name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        libraries={name: metadata.version(_installed(name)) for name in libraries},
+    )
+
+
+def _keep(
+    found: SourceFormat,
+    source: Path,
+    contents: tuple[bytes, Sample | None],
+    options: ImportOptions,
+    progress: Callable[[str], None],
+) -> ImportedModel:
+    """An ONNX file as it is, for ONNX Runtime."""
+    data, sample = contents
+    if found is not SourceFormat.ONNX:
+        raise InvalidArgument(
+            f"--backend onnxruntime takes ONNX files, '{source}' is {found.value}"
+        )
+    from thriftscore.importers.onnx_kept import keep_onnx  # noqa: PLC0415 - needs onnx
+
+    progress("asking ONNX Runtime")
+    kept = keep_onnx(data, sample, options.missing_values)
+    model = OnnxModel(kept.data, kept.binding)
+    origin = _origin("onnx", source, data, ("onnx", "onnxruntime", "numpy"))
+    original = _Original(
+        answered=Answered(kept.data, kept.golden),
+        both_double=model.precision == "fp64",
+        reference="onnxruntime itself",
+        format="onnx",
+        libraries=(),
+    )
+    report = _compare(model, original)
+    tolerance = _TOLERANCES[kept.binding.precision]
+    version = NewVersion(kept.data, kept.golden, tolerance, origin, report, kept.binding)
+    return ImportedModel(version, report, model)
 
 
 def _read_source(source: Path) -> bytes:
     try:
-        return read_file(source, ONNX_BYTES_MAX)
+        return read_file(source, SOURCE_BYTES_MAX)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InvalidArgument(f"'{source}' cannot be read: {reason}") from error
 
 
-def _from_onnx(
-    data: bytes, sample: Sample | None, options: ImportOptions, progress: Callable[[str], None]
+_IN_A_CHILD = {SourceFormat.PICKLE, SourceFormat.COMPRESSED, SourceFormat.SKOPS}
+_READERS = {
+    SourceFormat.ONNX: ("onnx_source", "read_onnx_file"),
+    SourceFormat.XGBOOST: ("booster_source", "read_xgboost_file"),
+    SourceFormat.LIGHTGBM: ("booster_source", "read_lightgbm_file"),
+    SourceFormat.NPZ: ("plain_weights", "read_npz"),
+    SourceFormat.WEIGHTS: ("plain_weights", "read_json"),
+}
+
+
+def _read_by(found: SourceFormat) -> Callable[[bytes], SourceModel]:
+    """The reader of a format; its module needs libraries that other formats do not."""
+    module, name = _READERS[found]
+    try:
+        reader = getattr(importlib.import_module(f"thriftscore.importers.{module}"), name)
+    except ImportError as error:
+        raise ModelRefused(
+            f"importing {found.value} needs {error.name}: pip install 'thriftscore[import]'"
+        ) from error
+    return cast("Callable[[bytes], SourceModel]", reader)
+
+
+def _answered(
+    source: SourceModel,
+    sample: Sample | None,
+    options: ImportOptions,
+    progress: Callable[[str], None],
 ) -> _Original:
-    progress("reading the graph")
-    model = read_onnx(data)
-    if sample is not None:
-        check_sample(sample, model.linear.features, named=False)
-    rows = sample.rows if sample is not None else seeded_rows(model.linear)
-    if "fp32" in {options.precision, model.precision}:
-        rows = _rounded(rows)
-    progress("asking ONNX Runtime")
-    golden = Golden(rows, reference_scores(data, model, rows))
+    progress("asking the source for its own answers")
     return _Original(
-        linear=model.linear,
-        golden=golden,
-        computes_in=model.precision,
-        reference="onnxruntime",
-        source=_origin("onnx", data, ["onnx", "onnxruntime"]),
+        answered=answer(source, options.precision, options.missing_values, sample),
+        both_double=options.precision == source.computes_in == "fp64",
+        reference=source.reference,
+        format=source.format,
+        libraries=(*source.libraries, "numpy"),
     )
 
 
-def _from_pickle(
-    data: bytes, sample: Sample | None, options: ImportOptions, progress: Callable[[str], None]
+def _from_child(
+    found: SourceFormat,
+    data: bytes,
+    sample: Sample | None,
+    options: ImportOptions,
+    progress: Callable[[str], None],
 ) -> _Original:
-    if not options.allow_pickle:
+    skops = found is SourceFormat.SKOPS
+    if not skops and not options.allow_pickle:
         raise ModelRefused(
             "a pickle runs code when it is loaded; import it with --allow-pickle if you trust it"
         )
-    progress("converting the pickle in a process of its own")
-    rows = sample.rows if sample is not None else None
-    unpickled = unpickle(data, rows, options.precision, options.pickle_timeout_s)
-    model = _with_features(read_onnx(unpickled.onnx), unpickled.features)
-    if sample is not None:
-        check_sample(sample, model.linear.features, named=bool(unpickled.features))
+    what = "skops" if skops else "pickle"
+    progress(f"converting the {what} in a process of its own")
+    request = Request(
+        format=what,
+        precision=options.precision,
+        missing_values=options.missing_values,
+        allow_pickle=options.allow_pickle,
+        timeout_s=options.pickle_timeout_s,
+    )
+    done = unpickle(data, sample, request)
     return _Original(
-        linear=model.linear,
-        golden=unpickled.answers,
-        computes_in=model.precision,
-        reference=f"scikit-learn {unpickled.method}",
-        source=_origin("sklearn", data, ["scikit-learn", "skl2onnx", "onnx"]),
-        warnings=unpickled.warnings,
+        answered=done.answered,
+        both_double=options.precision == "fp64",
+        reference=done.reference,
+        format="sklearn",
+        libraries=(*done.libraries, "numpy"),
+        warnings=done.warnings,
     )
 
 
-def _with_features(model: OnnxModel, names: tuple[str, ...]) -> OnnxModel:
-    if not names:
-        return model
-    if len(names) != len(model.linear.features):
-        raise ModelRefused(f"{len(names)} names for {len(model.linear.features)} features")
-    return replace(model, linear=replace(model.linear, features=names))
-
-
-def _origin(source_format: str, data: bytes, libraries: list[str]) -> Source:
-    return Source(
-        format=source_format,
-        sha256=hashlib.sha256(data).hexdigest(),
-        libraries={name: metadata.version(name) for name in [*libraries, "numpy"]},
+def _installed(name: str) -> str:
+    """The package that a library was installed from: XGBoost's CPU build has a name of its own."""
+    if name != "xgboost":
+        return name
+    return (
+        "xgboost" if metadata.packages_distributions()["xgboost"] == ["xgboost"] else "xgboost-cpu"
     )
 
 
 def _finish(
-    original: _Original, options: ImportOptions, progress: Callable[[str], None]
+    original: _Original,
+    origin: Source,
+    options: ImportOptions,
+    progress: Callable[[str], None],
 ) -> ImportedModel:
-    """Write the native model, load it the way a server does, and compare."""
+    """Load the native model the way a server does, and compare."""
     progress("comparing the native model with its source")
-    data = encode(original.linear, options.precision, options.missing_values)
+    data, golden = original.answered.model, original.answered.golden
     model = Model.load_bytes(data)
-    both_double = options.precision == original.computes_in == "fp64"
-    tolerance = _TOLERANCES["fp64" if both_double else "fp32"]
+    tolerance = _TOLERANCES["fp64" if original.both_double else "fp32"]
     report = _compare(model, original)
     if report.max_relative_difference > tolerance:
         raise ModelRefused(
@@ -174,33 +245,42 @@ def _finish(
             f" expected at most {tolerance:g} of the score"
             + ("; --precision fp64 is more exact" if options.precision == "fp32" else "")
         )
-    version = NewVersion(data, original.golden, tolerance, original.source, report)
+    version = NewVersion(data, golden, tolerance, origin, report)
     return ImportedModel(version, report, model)
 
 
-def _compare(model: Model, original: _Original) -> ImportReport:
-    scores = model.score(original.golden.features)
-    worst = differences(scores, original.golden.scores)
+def _compare(model: AnyModel, original: _Original) -> ImportReport:
+    golden = original.answered.golden
+    scores = model.score(golden.features)
+    worst = differences(scores, golden.scores)
     if not np.isfinite([worst.max_absolute, worst.max_relative]).all():
         raise ModelRefused("the native model or its source gives a score that is not finite")
     disagreements = None
-    if original.linear.task != "regression":
-        disagreements = int((_labels(scores) != _labels(original.golden.scores)).sum())
+    if model.task != "regression":
+        expected = labels(golden.scores, model.label_threshold)
+        disagreements = int((labels(scores, model.label_threshold) != expected).sum())
     return ImportReport(
         rows=len(scores),
         max_absolute_difference=worst.max_absolute,
         max_relative_difference=worst.max_relative,
+        max_ulp_difference=ulp_difference(scores, golden.scores),
         label_disagreements=disagreements,
         reference=original.reference,
         warnings=original.warnings,
     )
 
 
-def _labels(scores: np.ndarray) -> np.ndarray:
-    """The index of the most probable class of each row."""
-    return scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0.5).astype(np.int64)
+def labels(scores: Matrix, threshold: float) -> NDArray[np.int64]:
+    """The index of each row's class."""
+    if scores.shape[1] > 1:
+        return np.asarray(scores.argmax(axis=1))
+    return (scores[:, 0] > threshold).astype(np.int64)
 
 
-def _rounded(rows: Doubles) -> Doubles:
-    """Rows as single precision has them, so that both sides get the same numbers."""
-    return rows.astype(np.float32).astype(np.float64)
+def ulp_difference(scores: Matrix, golden: Doubles) -> float:
+    """The largest difference in units of the last place that scores of this precision have."""
+    expected = golden.astype(scores.dtype)
+    both = np.isfinite(expected) & np.isfinite(scores)
+    difference = np.abs(scores[both].astype(np.float64) - expected[both].astype(np.float64))
+    largest = np.maximum(np.abs(scores[both]), np.abs(expected[both]))
+    return float((difference / np.spacing(largest).astype(np.float64)).max(initial=0.0))

@@ -19,11 +19,11 @@ _NODES_MAX = 100_000
 _ELEMENTS_MAX = 1 << 28
 
 
-def parse(data: bytes, supported: Iterable[tuple[str, str]]) -> onnx.ModelProto:
+def parse(data: bytes, supported: Iterable[tuple[str, str]] | None) -> onnx.ModelProto:
     """The model in `data`, after every check that needs no knowledge of what operators mean.
 
-    `supported` has the (domain, operator) pairs that may occur. Raises ModelRefused with the
-    name of the first operator outside it, or with the reason the file is not valid ONNX.
+    `supported` has the (domain, operator) pairs that may occur; None = any. Raises ModelRefused
+    with the names of the operators outside it, or with the reason the file is not valid ONNX.
     """
     model = onnx.ModelProto()
     try:
@@ -33,7 +33,8 @@ def parse(data: bytes, supported: Iterable[tuple[str, str]]) -> onnx.ModelProto:
     if len(model.graph.node) > _NODES_MAX:
         raise ModelRefused(f"the graph has more than {_NODES_MAX:,} nodes")
     _refuse_external_data(model)
-    _refuse_unsupported(model, frozenset(supported))
+    if supported is not None:
+        _refuse_unsupported(model, frozenset(supported))
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
@@ -72,10 +73,15 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def _refuse_unsupported(model: onnx.ModelProto, supported: frozenset[tuple[str, str]]) -> None:
+    """Names every operator that has no native stage, so that one look tells what is missing."""
+    unknown: dict[str, str] = {}
     for node in model.graph.node:
         domain = "" if node.domain == "ai.onnx" else node.domain
         if (domain, node.op_type) not in supported:
             prefix = "" if domain in {"", "ai.onnx.ml"} else f"{domain}."
-            raise ModelRefused(
-                f"operator {prefix}{node.op_type} (node '{node.name}') has no native stage"
-            )
+            unknown.setdefault(f"{prefix}{node.op_type}", node.name)
+    if len(unknown) == 1:
+        ((operator, name),) = unknown.items()
+        raise ModelRefused(f"operator {operator} (node '{name}') has no native stage")
+    if unknown:
+        raise ModelRefused(f"operators {', '.join(sorted(unknown))} have no native stage")

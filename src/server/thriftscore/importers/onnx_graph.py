@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an ONNX graph to a linear model: walk the nodes, then say what the scores mean."""
+"""From an ONNX graph to a native model: walk the nodes, then say what the scores mean."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 
 from thriftscore.errors import ModelRefused
-from thriftscore.importers.linear_model import Dense, LinearModel, Precision
+from thriftscore.importers.native_model import NativeModel, Precision
+from thriftscore.importers.onnx_call import Call
 from thriftscore.importers.onnx_file import parse, tensor_values
-from thriftscore.importers.onnx_operators import HANDLERS, Call
+from thriftscore.importers.onnx_operators import HANDLERS
 from thriftscore.importers.onnx_values import ClassLabels, Constant, Label, Rows, Value
+from thriftscore.importers.stages import Chain, Dense, Link, Select, Stage, TreeEnsemble
 
 _INPUT_PRECISIONS: dict[int, Precision] = {
     onnx.TensorProto.FLOAT: "fp32",
@@ -26,12 +28,14 @@ _FEATURES_MAX = 65_536
 class OnnxModel:
     """A graph that was understood, and how to run it with another engine."""
 
-    linear: LinearModel
+    native: NativeModel
     input_name: str
     scores_name: str
     """The tensor of the scores; where the output is a ZipMap of it, the tensor before."""
     precision: Precision
     """The type of the graph's input, and so what it computes in."""
+    batch: int | None
+    """How many rows a call takes; None = any number."""
 
 
 def read_onnx(data: bytes) -> OnnxModel:
@@ -43,25 +47,27 @@ def read_onnx(data: bytes) -> OnnxModel:
 
 
 def _understand(graph: onnx.GraphProto) -> OnnxModel:
-    name, precision, columns = _input(graph)
+    name, precision, (batch, columns) = graph_input(graph)
     values: dict[str, Value] = {
         tensor.name: Constant(tensor_values(tensor)) for tensor in graph.initializer
     }
-    values[name] = Rows(columns)
+    single = precision == "fp32"
+    values[name] = Rows(columns, rising=(), single=False).cast(single=single)
     for node in graph.node:
         _apply(node, values)
     output_name, rows = _scores(graph, values)
     classes = rows.classes or _label_classes(values)
     return OnnxModel(
-        linear=_linear_model(rows, classes, columns),
+        native=_native_model(rows, classes, columns),
         input_name=name,
-        scores_name=_before_zip_map(graph, output_name),
+        scores_name=before_zip_map(graph, output_name),
         precision=precision,
+        batch=batch,
     )
 
 
-def _input(graph: onnx.GraphProto) -> tuple[str, Precision, int]:
-    """Name, type and columns of the one input."""
+def graph_input(graph: onnx.GraphProto) -> tuple[str, Precision, tuple[int | None, int]]:
+    """Name, type, rows and columns of the one input."""
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
@@ -77,7 +83,8 @@ def _input(graph: onnx.GraphProto) -> tuple[str, Precision, int]:
             f"input '{inputs[0].name}' has the shape {dims}, expected rows x a fixed number of"
             f" columns, 1 to {_FEATURES_MAX:,}"
         )
-    return inputs[0].name, _INPUT_PRECISIONS[tensor.elem_type], dims[1]
+    batch = dims[0] if dims[0] > 0 else None
+    return inputs[0].name, _INPUT_PRECISIONS[tensor.elem_type], (batch, dims[1])
 
 
 def _apply(node: onnx.NodeProto, values: dict[str, Value]) -> None:
@@ -128,41 +135,68 @@ def _scores(graph: onnx.GraphProto, values: dict[str, Value]) -> tuple[str, Rows
     return scores[0]
 
 
-def _before_zip_map(graph: onnx.GraphProto, output: str) -> str:
+def before_zip_map(graph: onnx.GraphProto, output: str) -> str:
+    """The tensor of an output; where that is a ZipMap, the tensor before it."""
     makers = {name: node for node in graph.node for name in node.output}
     maker = makers.get(output)
     return maker.input[0] if maker is not None and maker.op_type == "ZipMap" else output
 
 
-def _linear_model(rows: Rows, classes: ClassLabels, features: int) -> LinearModel:
-    names = tuple(f"f{index}" for index in range(features))
-    if rows.link in {"identity", "exp"}:
-        if classes:
-            raise ModelRefused("the classifier gives decision values, expected probabilities")
-        if rows.columns != 1 and rows.dense is not None:
-            raise ModelRefused(f"a regression has {rows.columns} outputs, expected 1")
-        return LinearModel(names, "regression", rows.normalizer, rows.dense, rows.link)
-    if rows.dense is None:
-        raise ModelRefused(f"{rows.link} of the features themselves has no native stage")
+def _native_model(rows: Rows, classes: ClassLabels, columns: int) -> NativeModel:
+    features = tuple(f"f{index}" for index in range(columns))
+    if not classes and rows.link not in {"sigmoid", "softmax"}:
+        return NativeModel(features, "regression", _tidy(rows))
+    if not classes and rows.link == "sigmoid" and rows.columns > 1 and not rows.is_complementary():
+        return NativeModel(features, "regression", _tidy(rows))  # several sigmoids, as asked for
     count = 2 if rows.columns == 1 else rows.columns
     texts = tuple(str(label) for label in classes or range(count))
     if len(texts) != count:
         raise ModelRefused(f"{len(texts)} classes for {rows.columns} columns of scores")
-    if rows.link == "softmax" and count > 2:
-        return LinearModel(
-            names, "multiclass_classification", rows.normalizer, rows.dense, "softmax", texts
-        )
-    dense = _second_class(rows, rows.dense)
-    return LinearModel(names, "binary_classification", rows.normalizer, dense, "sigmoid", texts)
+    if count > 2:
+        return NativeModel(features, "multiclass_classification", _tidy(rows), texts)
+    decisions = rows.link == "identity" and rows.dense is not None and rows.is_complementary()
+    return NativeModel(
+        features,
+        "binary_classification",
+        _tidy(_second_class(rows)),
+        texts,
+        label_threshold=0.0 if decisions else None,
+    )
 
 
-def _second_class(rows: Rows, dense: Dense) -> Dense:
-    """The sum whose sigmoid is the probability of the second class."""
-    if rows.link == "sigmoid" and rows.columns == 1:
-        return dense
-    if rows.link == "softmax" and rows.columns == 2:
-        difference = dense.weights[1:] - dense.weights[:1]
-        return Dense(difference, np.asarray([dense.bias[1] - dense.bias[0]]))
-    if rows.link == "sigmoid" and rows.is_complementary():
-        return Dense(dense.weights[1:], dense.bias[1:])
-    raise ModelRefused(f"{rows.link} over {rows.columns} columns does not give probabilities")
+def _second_class(rows: Rows) -> Rows:
+    """The score of the second class alone."""
+    if rows.columns == 1:
+        return rows
+    if rows.link == "softmax" and rows.dense is not None:
+        weights, bias = rows.dense.weights, rows.dense.bias
+        difference = Dense(weights[1:] - weights[:1], np.asarray([bias[1] - bias[0]]))
+        return replace(rows, columns=1, dense=difference, link="sigmoid")
+    return rows.selected(np.asarray([1]))
+
+
+def _tidy(rows: Rows) -> Chain:
+    """The stages without those that do nothing, and trees without outputs that nobody reads."""
+    stages = list(rows.stages())
+    for index in reversed(range(len(stages) - 1)):
+        before, after = stages[index], stages[index + 1]
+        if isinstance(before, TreeEnsemble) and isinstance(after, Select):
+            columns = np.asarray(after.columns)
+            stages[index] = replace(
+                before,
+                leaf_values=before.leaf_values[:, columns],
+                base=before.base[columns],
+                outputs=len(columns),
+            )
+            del stages[index + 1]
+    kept = [stage for stage in stages if not _is_identity(stage)]
+    return tuple(kept) or (Link("identity"),)
+
+
+def _is_identity(stage: Stage) -> bool:
+    return (
+        isinstance(stage, Dense)
+        and stage.activation == "identity"
+        and np.array_equal(stage.weights, np.eye(len(stage.bias)))
+        and not stage.bias.any()
+    )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pickled scikit-learn models, at arm's length: a child process unpickles, converts and answers.
 
-What comes back is an ONNX file and matrices, and is checked like any file from outside. The child
-is no sandbox: `--allow-pickle` means that the user trusts the file.
+What comes back is a native model and matrices, and is checked like any file from outside. The
+child is no sandbox: `--allow-pickle` means that the user trusts the file.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from thriftscore.errors import ModelRefused
-from thriftscore.importers.linear_model import Doubles, Precision
-from thriftscore.importers.onnx_file import ONNX_BYTES_MAX
+from thriftscore.importers.native_model import MissingValues, Precision
+from thriftscore.importers.sample import Sample
+from thriftscore.importers.source_model import Answered
 from thriftscore.repository.files import Directory
 from thriftscore.repository.golden import Golden
-from thriftscore.repository.manifest import GOLDEN_BYTES_MAX
+from thriftscore.repository.manifest import GOLDEN_BYTES_MAX, MODEL_BYTES_MAX
 
 _FACTS_BYTES_MAX = 8 << 20
 _WORKER = "thriftscore.importers.pickle_worker"
@@ -33,35 +34,47 @@ _WORKER = "thriftscore.importers.pickle_worker"
 
 @dataclass(frozen=True)
 class Unpickled:
-    """What the child process made of a pickle."""
+    """What the child process made of a source."""
 
-    onnx: bytes
-    answers: Golden
-    features: tuple[str, ...]
-    """Empty where the model was trained without names."""
-    method: str
+    answered: Answered
+    reference: str
+    libraries: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def unpickle(
-    data: bytes, rows: Doubles | None, precision: Precision, timeout_s: float
-) -> Unpickled:
-    """Convert a pickle in a child process that may take `timeout_s` seconds.
+@dataclass(frozen=True)
+class Request:
+    """What the child process is to do."""
 
-    `rows` (float64) are what to compare on; None lets the child choose. Raises ModelRefused.
+    format: str
+    """"pickle" or "skops"."""
+    precision: Precision
+    missing_values: MissingValues | None
+    allow_pickle: bool
+    timeout_s: float
+    """How long it may take."""
+
+
+def unpickle(data: bytes, sample: Sample | None, request: Request) -> Unpickled:
+    """Convert a pickle or skops file in a child process. Raises ModelRefused.
+
+    `sample` is what to compare on; None lets the child choose.
     """
     with tempfile.TemporaryDirectory(prefix="thriftscore-import-") as name:
         path = Path(name)
         (path / "source").write_bytes(data)
-        if rows is not None:
-            np.save(path / "rows.npy", rows, allow_pickle=False)
-        _run_worker(path, precision, timeout_s)
+        given = sample or Sample(np.empty((0, 0)))
+        texts = {"sample_names": given.names, "sample_texts": given.texts}
+        (path / "request.json").write_text(json.dumps(asdict(request) | texts))
+        if sample is not None:
+            np.save(path / "rows.npy", sample.rows, allow_pickle=False)
+        _run_worker(path, request.timeout_s)
         with Directory.open_root(path) as directory:
             return read_results(directory)
 
 
-def _run_worker(path: Path, precision: Precision, timeout_s: float) -> None:
-    command = [sys.executable, "-I", "-m", _WORKER, str(path), precision]
+def _run_worker(path: Path, timeout_s: float) -> None:
+    command = [sys.executable, "-I", "-m", _WORKER, str(path)]
     with (path / "stderr").open("wb") as stderr:
         child = subprocess.Popen(
             command,
@@ -91,11 +104,11 @@ def read_results(directory: Directory) -> Unpickled:
         raise ModelRefused(str(error))
     try:
         facts = _read_json(directory, "facts.json")
+        golden = Golden.decode(directory.read("answers.safetensors", GOLDEN_BYTES_MAX))
         return Unpickled(
-            onnx=directory.read("model.onnx", ONNX_BYTES_MAX),
-            answers=Golden.decode(directory.read("answers.safetensors", GOLDEN_BYTES_MAX)),
-            features=_texts(facts.get("features")),
-            method=str(facts.get("method")),
+            answered=Answered(directory.read("model.safetensors", MODEL_BYTES_MAX), golden),
+            reference=str(facts.get("reference")),
+            libraries=_texts(facts.get("libraries")),
             warnings=_texts(facts.get("warnings")),
         )
     except FileNotFoundError as error:

@@ -4,19 +4,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from thriftscore.errors import InvalidArgument
-from thriftscore.importers.linear_model import Doubles, LinearModel
+from thriftscore.importers.stages import Doubles
 
 SAMPLE_BYTES_MAX = 256 << 20
 SAMPLE_ROWS_MAX = 100_000
-_SEEDED_ROWS = 256
-_SEED = 20_240_229
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,8 @@ class Sample:
 
     rows: Doubles
     names: tuple[str, ...] = ()
+    texts: tuple[tuple[int, int, str], ...] = ()
+    """Row, column and text of each cell that is no number; NaN in `rows`."""
 
 
 def read_sample(path: Path) -> Sample:
@@ -50,10 +51,32 @@ def read_sample(path: Path) -> Sample:
         raise InvalidArgument(
             f"sample '{path}' has {count:,} rows, expected 1 to {SAMPLE_ROWS_MAX:,}"
         )
-    if not np.isfinite(sample.rows).all():
-        row, column = np.argwhere(~np.isfinite(sample.rows))[0]
+    finite = np.isfinite(sample.rows)
+    for row, column, _ in sample.texts:
+        finite[row, column] = True
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
         raise InvalidArgument(f"sample '{path}': row {row}, column {column} is not finite")
     return sample
+
+
+def sample_rows(
+    sample: Sample, features: Sequence[str], categories: Mapping[str, Sequence[str]]
+) -> Doubles:
+    """The rows with each text as the index of a category; NaN where it is empty.
+
+    Raises InvalidArgument for a text that the model does not know.
+    """
+    rows = sample.rows.copy()
+    known = [categories.get(name, ()) for name in features]
+    for row, column, text in sample.texts:
+        if text and text not in known[column]:
+            expected = f"one of {', '.join(known[column])}" if known[column] else "a number"
+            raise InvalidArgument(
+                f"the sample has {text!a} in row {row}, column {column}, expected {expected}"
+            )
+        rows[row, column] = known[column].index(text) if text else np.nan
+    return rows
 
 
 def check_sample(sample: Sample, features: Sequence[str], *, named: bool) -> None:
@@ -72,23 +95,6 @@ def check_sample(sample: Sample, features: Sequence[str], *, named: bool) -> Non
         )
 
 
-def seeded_rows(model: LinearModel) -> Doubles:
-    """Rows for a model without a sample, always the same for the same model.
-
-    They lie around the normaliser's mean, some far out, the first one exactly on it. Without a
-    normaliser they are standard normal, and smaller where a large weight says that the feature is.
-    """
-    columns = len(model.features)
-    rows = np.random.default_rng(_SEED).standard_normal((_SEEDED_ROWS, columns))
-    rows[0] = 0.0
-    rows[-_SEEDED_ROWS // 8 :] *= 3.0
-    if model.normalizer is not None:
-        return np.asarray(model.normalizer.mean + model.normalizer.scale * rows)
-    if model.dense is not None:
-        rows /= np.maximum(1.0, np.abs(model.dense.weights).max(axis=0))
-    return rows
-
-
 def _read_npy(path: Path) -> Sample:
     try:  # mapped, so that a header which promises more than the file has is refused
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -104,6 +110,7 @@ def _read_npy(path: Path) -> Sample:
 def _read_csv(path: Path) -> Sample:
     rows: list[list[float]] = []
     names: tuple[str, ...] = ()
+    texts: list[tuple[int, int, str]] = []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -114,6 +121,9 @@ def _read_csv(path: Path) -> Sample:
                 if values is None and not rows and not names:
                     names = tuple(cells)
                     continue
+                if values is None and len(cells) == len(names):
+                    values, found = _mixed(cells)
+                    texts += [(len(rows), column, text) for column, text in found]
                 if values is None or len(values) != len(names or (rows or [values])[0]):
                     raise InvalidArgument(
                         f"sample '{path}', line {reader.line_num}: expected as many numbers as in"
@@ -124,7 +134,7 @@ def _read_csv(path: Path) -> Sample:
         raise InvalidArgument(f"sample '{path}' is not CSV in UTF-8: {error}") from error
     if not rows:
         raise InvalidArgument(f"sample '{path}' has no rows")
-    return Sample(np.asarray(rows, np.float64), names)
+    return Sample(np.asarray(rows, np.float64), names, tuple(texts))
 
 
 def _numbers(cells: list[str]) -> list[float] | None:
@@ -132,3 +142,10 @@ def _numbers(cells: list[str]) -> list[float] | None:
         return [float(cell) for cell in cells]
     except ValueError:
         return None
+
+
+def _mixed(cells: list[str]) -> tuple[list[float], list[tuple[int, str]]]:
+    """Numbers, NaN in the place of texts, and the texts with their columns."""
+    numbers = [_numbers([cell]) for cell in cells]
+    texts = [(column, cells[column]) for column, number in enumerate(numbers) if number is None]
+    return [math.nan if number is None else number[0] for number in numbers], texts

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,11 +19,14 @@ from thriftscore.repository.manifest import (
     MANIFEST_BYTES_MAX,
     MANIFEST_FILE,
     MODEL_BYTES_MAX,
-    MODEL_FILE,
     FileDigest,
     Manifest,
 )
 from thriftscore.repository.names import is_model_name, parse_version
+from thriftscore.repository.onnx_model import OnnxModel
+
+AnyModel: TypeAlias = Model | OnnxModel
+"""What computes a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class ServedModel:
 
     name: str
     version: int
-    model: Model
+    model: AnyModel
     manifest: Manifest
 
     @property
@@ -60,22 +64,28 @@ def load_version(root: Directory, name: str, version: int) -> ServedModel:
     failed, where it is not fit to serve.
     """
     try:
-        with root.open(name) as model, model.open(str(version)) as directory:
+        with root.open(name) as folder, folder.open(str(version)) as directory:
             manifest, model_bytes, golden = _read_files(directory)
     except FileNotFoundError as error:
         raise ModelNotFound(f"model '{name}' has no version {version}") from error
-    served = ServedModel(name, version, Model.load_bytes(model_bytes), manifest)
+    model = _load_model(model_bytes, manifest)
+    served = ServedModel(name, version, model, manifest)
     _replay(served, golden)
     return served
 
 
 def _read_files(directory: Directory) -> tuple[Manifest, bytes, Golden | None]:
     manifest = Manifest.decode(_read(directory, MANIFEST_FILE, MANIFEST_BYTES_MAX))
-    model = _read_digested(directory, MODEL_FILE, manifest.files["model.safetensors"])
+    name = manifest.model_file
+    model = _read_digested(directory, name, manifest.files[name])
     digest = manifest.files.get("golden.safetensors")
     if digest is None:
         return manifest, model, None
     return manifest, model, Golden.decode(_read_digested(directory, GOLDEN_FILE, digest))
+
+
+def _load_model(data: bytes, manifest: Manifest) -> AnyModel:
+    return Model.load_bytes(data) if manifest.onnx is None else OnnxModel(data, manifest.onnx)
 
 
 def _read(directory: Directory, name: str, bytes_max: int) -> bytes:

@@ -15,6 +15,7 @@ from thriftscore.errors import ModelRefused
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.safetensors"
+ONNX_FILE = "model.onnx"
 GOLDEN_FILE = "golden.safetensors"
 MANIFEST_BYTES_MAX = 1 << 20
 MODEL_BYTES_MAX = 4 << 30
@@ -41,6 +42,8 @@ class ImportReport(_Record):
     max_absolute_difference: FiniteDifference
     max_relative_difference: FiniteDifference
     """Largest |native - source| / max(1, |source|, median |source|)."""
+    max_ulp_difference: FiniteDifference | None = None
+    """Largest difference in units of the last place of the model's precision."""
     label_disagreements: Annotated[int, Field(ge=0)] | None = None
     """Rows where the most probable class differs; None for regression."""
     reference: str = ""
@@ -59,11 +62,29 @@ class Source(_Record):
     """Versions of the libraries that took part, by name."""
 
 
+class OnnxBinding(_Record):
+    """What the graph of a version means that ONNX Runtime computes."""
+
+    input_name: str
+    scores_name: str
+    precision: Literal["fp32", "fp64"]
+    """The type of the graph's input, which is that of the scores as well."""
+    batch: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    """How many rows the graph takes at a time; None = any number."""
+    features: Annotated[tuple[str, ...], Field(min_length=1, max_length=65_536)]
+    outputs: Annotated[int, Field(ge=1, le=65_536)]
+    task: Literal["regression", "binary_classification", "multiclass_classification"]
+    classes: tuple[str, ...] = ()
+    missing_values: Literal["refuse", "propagate"]
+
+
 class Manifest(_Record):
     """The content of `manifest.json`."""
 
     manifest_version: Literal[1] = 1
-    files: dict[Literal["model.safetensors", "golden.safetensors"], FileDigest]
+    files: dict[Literal["model.safetensors", "model.onnx", "golden.safetensors"], FileDigest]
+    onnx: OnnxBinding | None = None
+    """Set exactly where the version has a `model.onnx` in the place of a `model.safetensors`."""
     source: Source = Source()
     tolerance: Annotated[float, Field(gt=0, le=1e-2)] = 1e-5
     """Bound of the relative difference, as in the report, when the golden rows are replayed."""
@@ -73,7 +94,12 @@ class Manifest(_Record):
     @property
     def digest(self) -> str:
         """SHA-256 of the model file, in lower-case hexadecimal."""
-        return self.files["model.safetensors"].sha256
+        return self.files[self.model_file].sha256
+
+    @property
+    def model_file(self) -> Literal["model.safetensors", "model.onnx"]:
+        """The file that the model is in."""
+        return "model.safetensors" if self.onnx is None else "model.onnx"
 
     def encode(self) -> bytes:
         """As the bytes of `manifest.json`."""
@@ -88,6 +114,6 @@ class Manifest(_Record):
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "the file"
             raise ModelRefused(f"{MANIFEST_FILE}: {place}: {first['msg']}") from error
-        if "model.safetensors" not in manifest.files:
-            raise ModelRefused(f"{MANIFEST_FILE}: files: {MODEL_FILE} is missing")
+        if manifest.model_file not in manifest.files:
+            raise ModelRefused(f"{MANIFEST_FILE}: files: {manifest.model_file} is missing")
         return manifest

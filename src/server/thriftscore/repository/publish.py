@@ -26,12 +26,13 @@ from thriftscore.repository.manifest import (
     FileDigest,
     ImportReport,
     Manifest,
+    OnnxBinding,
     Source,
 )
 from thriftscore.repository.names import check_label, check_model_name, parse_version
 
 _TEMPORARY_PREFIX = ".publish-"
-_FileName = Literal["model.safetensors", "golden.safetensors"]
+_FileName = Literal["model.safetensors", "model.onnx", "golden.safetensors"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class NewVersion:
     tolerance: float = 1e-5
     source: Source = field(default_factory=Source)
     report: ImportReport | None = None
+    onnx: OnnxBinding | None = None
+    """What the model file means where it is ONNX, for ONNX Runtime; None = a native one."""
 
 
 def publish(repository: Path, name: str, new: NewVersion) -> int:
@@ -86,11 +89,13 @@ def set_published_label(repository: Path, name: str, label: str, version: int) -
 
 def _files(new: NewVersion) -> dict[str, bytes]:
     """The files of a version in the order they are written."""
-    contents: dict[_FileName, bytes] = {"model.safetensors": new.model}
+    name: _FileName = "model.safetensors" if new.onnx is None else "model.onnx"
+    contents: dict[_FileName, bytes] = {name: new.model}
     if new.golden is not None:
         contents["golden.safetensors"] = new.golden.encode()
     manifest = Manifest(
         files={name: _digest(data) for name, data in contents.items()},
+        onnx=new.onnx,
         source=new.source,
         tolerance=new.tolerance,
         report=new.report,

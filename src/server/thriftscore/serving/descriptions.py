@@ -20,8 +20,7 @@ from thriftscore.errors import ErrorCode
 from thriftscore.serving.tensors import INPUT_NAME, LABEL_NAME, OUTPUT_NAME, PROBABILITIES_NAME
 
 if TYPE_CHECKING:
-    from thriftscore.model import Model
-    from thriftscore.repository import ServedModel
+    from thriftscore.repository import AnyModel, ServedModel
     from thriftscore.serving.statistics import (
         Duration,
         OutcomeStatistics,
@@ -30,28 +29,29 @@ if TYPE_CHECKING:
     )
 
 PLATFORM = "thriftscore_native"
+ONNX_PLATFORM = "onnxruntime_onnx"
 _ANY = -1
 _ITEM_BYTES: dict[int, int] = {DataType.FP32: 4, DataType.FP64: 8, DataType.INT64: 8}
 _CONTRACT_DATATYPES: dict[str, int] = {"fp32": DataType.FP32, "fp64": DataType.FP64}
 
 
-def contract_datatype(model: Model) -> int:
+def contract_datatype(model: AnyModel) -> int:
     """The contract's DataType of a model's scores."""
     return _CONTRACT_DATATYPES[model.precision]
 
 
-def describe_outputs(model: Model) -> list[TensorMetadata]:
+def describe_outputs(model: AnyModel) -> list[TensorMetadata]:
     """The outputs of a model, the scores first."""
     return [_describe_output(model, name) for name in model.output_names]
 
 
-def output_row_bytes(model: Model, names: Sequence[str] = (OUTPUT_NAME,)) -> int:
+def output_row_bytes(model: AnyModel, names: Sequence[str] = (OUTPUT_NAME,)) -> int:
     """The bytes of a row of these outputs."""
     described = [output for output in describe_outputs(model) if output.name in names]
     return sum(_ITEM_BYTES[output.datatype] * math.prod(output.shape[1:]) for output in described)
 
 
-def _describe_output(model: Model, name: str) -> TensorMetadata:
+def _describe_output(model: AnyModel, name: str) -> TensorMetadata:
     if name == LABEL_NAME:
         return TensorMetadata(name, DataType.INT64, [_ANY])
     columns = len(model.classes) if name == PROBABILITIES_NAME else model.outputs
@@ -67,7 +67,7 @@ def describe_model(
         name=served.name,
         model_version=str(served.version),
         versions=[str(version.version) for version in ready],
-        platform=PLATFORM,
+        platform=PLATFORM if model.native is not None else ONNX_PLATFORM,
         inputs=[TensorMetadata(INPUT_NAME, datatype, [_ANY, model.columns])],
         outputs=describe_outputs(model),
         feature_names=list(model.feature_names),

@@ -14,8 +14,7 @@ from thriftscore.serving.descriptions import describe_outputs
 from thriftscore.serving.tensors import INPUT_NAME, OUTPUT_NAME, tensor_matrix
 
 if TYPE_CHECKING:
-    from thriftscore.model import Model
-    from thriftscore.repository import ServedModel
+    from thriftscore.repository import AnyModel, ServedModel
     from thriftscore.serving.scoring_handler import HandlerLimits
 
 
@@ -29,7 +28,7 @@ class InferenceInput:
 
 
 def check_infer_request(
-    request: InferRequest, model: Model, limits: HandlerLimits
+    request: InferRequest, model: AnyModel, limits: HandlerLimits
 ) -> InferenceInput:
     """The rows to score. Raises InvalidArgument for anything in the request that is not known."""
     inputs, outputs = request.inputs or [], request.outputs or []

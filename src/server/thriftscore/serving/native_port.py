@@ -133,6 +133,7 @@ class NativePort:
                 (model, target, served.version, served.model.native)
                 for model, targets in registry.targets().items()
                 for target, served in targets.items()
+                if served.model.native is not None
             ]
         )
 

@@ -176,6 +176,7 @@ class Statistics:
     def _of(self, served: ServedModel) -> VersionStatistics:
         key = (served.name, served.version)
         known = self._versions.get(key)
-        if known is None or known.model() is not served.model.native:
-            known = self._versions[key] = VersionStatistics(ref(served.model.native))
+        counted = served.model.native or served.model
+        if known is None or known.model() is not counted:
+            known = self._versions[key] = VersionStatistics(ref(counted))
         return known
