@@ -93,7 +93,7 @@ build/%/build.ninja: CMakeLists.txt CMakePresets.json | $(STAMPS)/develop $(STAM
 
 FUZZ_SECONDS = 30
 TSAN_TESTS := kernels_test model_threads_test wire_test server_test server_short_transfer_test
-FUZZERS := message stream header skip
+FUZZERS := message stream header skip model
 
 test-cpp: build/release/build.ninja $(STAMPS)/package ## Run the C++ tests, the engine's on every SIMD target
 	cmake --build --preset release -j $(JOBS)

@@ -22,9 +22,11 @@ struct AlignedAllocator {
     if (count > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_array_new_length();
     return static_cast<T*>(::operator new(count * sizeof(T), kAlignment));
   }
-  void deallocate(T* pointer, std::size_t) noexcept { ::operator delete(pointer, kAlignment); }
+  void deallocate(T* pointer, std::size_t /*count*/) noexcept { ::operator delete(pointer, kAlignment); }
 
-  friend bool operator==(AlignedAllocator, AlignedAllocator) noexcept { return true; }
+  friend bool operator==(AlignedAllocator /*left*/, AlignedAllocator /*right*/) noexcept {
+    return true;
+  }
 };
 
 template <typename T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <optional>
@@ -28,7 +29,7 @@ bool any_nan(const T* values, std::size_t count) noexcept {
   bool found = false;
   for (std::size_t i = 0; i < count; ++i) {
     const T value = load(values, i);
-    found |= value != value;
+    found |= std::isnan(value);
   }
   return found;
 }
@@ -38,7 +39,7 @@ template <typename T>
 std::optional<MissingValue> find_nan(const T* x, std::size_t rows, std::size_t columns) noexcept {
   for (std::size_t i = 0; i < rows * columns; ++i) {
     const T value = load(x, i);
-    if (value != value) return MissingValue{i / columns, i % columns};
+    if (std::isnan(value)) return MissingValue{i / columns, i % columns};
   }
   return std::nullopt;
 }
@@ -50,7 +51,7 @@ std::optional<MissingValue> find_nan(const SparseRows<In>& x, std::size_t rows) 
     const auto end = static_cast<std::size_t>(load(x.indptr, row + 1));
     for (auto i = static_cast<std::size_t>(load(x.indptr, row)); i < end; ++i) {
       const In value = load(x.values, i);
-      if (value != value) return MissingValue{row, static_cast<std::size_t>(load(x.indices, i))};
+      if (std::isnan(value)) return MissingValue{row, static_cast<std::size_t>(load(x.indices, i))};
     }
   }
   return std::nullopt;

@@ -118,7 +118,7 @@ void check_coverage(const std::vector<Tensor>& tensors, std::span<const std::byt
 }
 
 std::string parse_metadata(const JsonObject& header, const Json& root) {
-  if (!header.has(kMetadataKey)) refuse("header: key \"__metadata__\" is missing");
+  if (!header.has(kMetadataKey)) refuse(R"(header: key "__metadata__" is missing)");
   const JsonObject metadata(root[kMetadataKey], kMetadataKey);
   metadata.allow_only({"thriftscore"});
   return metadata.text("thriftscore");

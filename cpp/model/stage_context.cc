@@ -44,7 +44,7 @@ const Tensor& StageContext::take(const char* role, std::initializer_list<Datatyp
   if (std::find(allowed.begin(), allowed.end(), tensor.datatype) != allowed.end()) return tensor;
   std::string expected;
   for (const Datatype datatype : allowed) {
-    expected += (expected.empty() ? "" : " or ") + std::string(name_of(datatype));
+    expected.append(expected.empty() ? "" : " or ").append(name_of(datatype));
   }
   refuse(where, ": ", role, " is of ", name_of(tensor.datatype), ", expected ", expected);
 }
@@ -140,7 +140,9 @@ std::size_t parse_choice(const JsonObject& json, const char* key,
   const auto found = std::find(choices.begin(), choices.end(), text);
   if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
   std::string expected;
-  for (const std::string& choice : choices) expected += (expected.empty() ? "" : ", ") + choice;
+  for (const std::string& choice : choices) {
+    expected.append(expected.empty() ? "" : ", ").append(choice);
+  }
   refuse(where, key, " is ", shown(text), ", expected one of ", expected);
 }
 

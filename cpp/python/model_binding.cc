@@ -230,6 +230,7 @@ void raise_model_error(PyObject* type, const ModelError& error) {
 void bind_errors(py::module_& module) {
   static const py::handle model_error =
       py::exception<ModelError>(module, "ModelError", PyExc_ValueError).release();
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11's signature
   py::register_local_exception_translator([](std::exception_ptr thrown) {
     try {
       if (thrown) std::rethrow_exception(thrown);
@@ -237,6 +238,7 @@ void bind_errors(py::module_& module) {
       raise_model_error(model_error.ptr(), error);
     }
   });
+  // NOLINTNEXTLINE(bugprone-throw-keyword-missing): it is registered, not thrown
   py::exception<MissingValue>(module, "MissingValueError", PyExc_ValueError);
 }
 
