@@ -29,7 +29,7 @@ T value_at(std::size_t index) {
                                                 T{3},
                                                 T{100},
                                                 T{-7.25},
-                                                T{1e-36},
+                                                T(1e-36),
                                                 T{1e9},
                                                 Limits::max(),
                                                 Limits::lowest(),

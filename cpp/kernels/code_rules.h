@@ -33,7 +33,7 @@ inline bool is_member(const CodeColumn<T>& column, T value) noexcept {
 template <typename T>
 inline std::uint32_t code_of(const CodeColumn<T>& column, T value, std::uint32_t highest,
                              std::size_t (*count_below)(const ThresholdTree<T>&, T)) noexcept {
-  const bool is_nan = value != value;
+  const bool is_nan = std::isnan(value);
   if (is_nan && column.nan_is_zero) value = T{0};
   if ((is_nan && column.nan_is_missing) ||
       (column.zero_is_missing && std::abs(double{value}) <= kZeroMagnitude)) {

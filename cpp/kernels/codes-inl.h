@@ -36,13 +36,19 @@ HWY_INLINE std::size_t count_below(const ThresholdTree<T>& tree, T value) {
   return below;
 }
 
+// The same as a function that code_of() can be given.
+template <typename T>
+std::size_t count_all_below(const ThresholdTree<T>& tree, T value) {
+  return count_below(tree, value);
+}
+
 // A column of thresholds where all NaN have one code and zero is a number.
 template <std::size_t kDepth, typename T, typename Code>
 void encode_numbers(const CodeColumn<T>& column, const FeatureRows<T>& features, Code* codes,
                     std::size_t stride) {
   const ThresholdTree<T> thresholds = column.thresholds;
   const auto code_of_nan = static_cast<Code>(
-      code_of(column, std::numeric_limits<T>::quiet_NaN(), kHighestCode<Code>, count_below<0, T>) -
+      code_of(column, std::numeric_limits<T>::quiet_NaN(), kHighestCode<Code>, count_all_below<T>) -
       kCodeBias<Code>);
   for (std::size_t row = 0; row < features.rows; ++row) {
     const T value = load_value(features.x, row * features.stride + column.feature);
@@ -61,7 +67,7 @@ void encode(const CodeColumns<T>& columns, const FeatureRows<T>& features,
       for (std::size_t row = 0; row < features.rows; ++row) {
         const T value = load_value(features.x, row * features.stride + column.feature);
         to[row * codes.row_stride] = static_cast<Code>(
-            code_of(column, value, kHighestCode<Code>, count_below<0, T>) - kCodeBias<Code>);
+            code_of(column, value, kHighestCode<Code>, count_all_below<T>) - kCodeBias<Code>);
       }
     } else if (column.thresholds.depth == 1) {
       encode_numbers<1>(column, features, to, codes.row_stride);

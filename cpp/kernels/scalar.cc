@@ -189,7 +189,8 @@ std::uint8_t exit_leaf(const MaskedTrees& trees, std::size_t tree, const std::in
         struck = static_cast<std::uint8_t>(struck | (mask->bits & 0xFF));
       }
     }
-    if (struck != 0xFF) return static_cast<std::uint8_t>(8 * byte + std::countr_one(struck));
+    if (struck != 0xFF)
+      return static_cast<std::uint8_t>(8 * byte + static_cast<unsigned>(std::countr_one(struck)));
   }
   return 0xFF;
 }

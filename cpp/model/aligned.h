@@ -16,13 +16,15 @@ struct AlignedAllocator {
 
   AlignedAllocator() = default;
   template <typename U>
-  AlignedAllocator(const AlignedAllocator<U>&) noexcept {}  // NOLINT(google-explicit-constructor)
+  AlignedAllocator(const AlignedAllocator<U>& /*other*/) noexcept {}
 
   T* allocate(std::size_t count) {
     if (count > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_array_new_length();
     return static_cast<T*>(::operator new(count * sizeof(T), kAlignment));
   }
-  void deallocate(T* pointer, std::size_t /*count*/) noexcept { ::operator delete(pointer, kAlignment); }
+  void deallocate(T* pointer, std::size_t /*count*/) noexcept {
+    ::operator delete(pointer, kAlignment);
+  }
 
   friend bool operator==(AlignedAllocator /*left*/, AlignedAllocator /*right*/) noexcept {
     return true;
