@@ -40,7 +40,8 @@ class PoolStatistics {
 };
 
 struct Shared {
-  Shared(const ServerOptions& options_in, const wire::Limits& limits_in, std::size_t compute_threads)
+  Shared(const ServerOptions& options_in, const wire::Limits& limits_in,
+         std::size_t compute_threads)
       : options(options_in),
         limits(limits_in),
         deferred(options.deferred_calls_max, options.deferred_bytes_max),
