@@ -159,7 +159,7 @@ func (c clientCaller) infer(ctx context.Context, args map[string]any) (map[strin
 	}
 	outputs := map[string]any{}
 	for _, tensor := range response.Outputs {
-		values, err := decodeFloats(tensor.Data, tensor.Datatype)
+		values, err := decodeNumbers(tensor.Data, tensor.Datatype)
 		if err != nil {
 			return nil, err
 		}

@@ -77,17 +77,17 @@ func viewReply(reply any) (map[string]any, error) {
 	object := viewStruct(value.Elem())
 	switch reply := reply.(type) {
 	case *thriftscoreidl.ScoreResponse:
-		values, err := decodeFloats(reply.Scores, reply.Datatype)
+		values, err := decodeNumbers(reply.Scores, reply.Datatype)
 		object["scores"] = inRows(values, int(reply.Rows), int(reply.Columns))
 		return object, err
 	case *thriftscoreidl.NormalizeResponse:
-		values, err := decodeFloats(reply.Values, reply.Datatype)
+		values, err := decodeNumbers(reply.Values, reply.Datatype)
 		object["values"] = inRows(values, int(reply.Rows), int(reply.Columns))
 		return object, err
 	case *thriftscoreidl.InferResponse:
 		outputs := map[string]any{}
 		for _, tensor := range reply.Outputs {
-			values, err := decodeFloats(tensor.Data, tensor.Datatype)
+			values, err := decodeNumbers(tensor.Data, tensor.Datatype)
 			if err != nil {
 				return nil, err
 			}
@@ -119,7 +119,7 @@ func inRows(values []float64, rows, columns int) []any {
 	return matrix
 }
 
-func decodeFloats(data []byte, datatype thriftscoreidl.DataType) ([]float64, error) {
+func decodeNumbers(data []byte, datatype thriftscoreidl.DataType) ([]float64, error) {
 	values := []float64{}
 	switch {
 	case datatype == thriftscoreidl.DataType_FP32 && len(data)%4 == 0:
@@ -130,6 +130,10 @@ func decodeFloats(data []byte, datatype thriftscoreidl.DataType) ([]float64, err
 	case datatype == thriftscoreidl.DataType_FP64 && len(data)%8 == 0:
 		for ; len(data) > 0; data = data[8:] {
 			values = append(values, math.Float64frombits(binary.LittleEndian.Uint64(data)))
+		}
+	case datatype == thriftscoreidl.DataType_INT64 && len(data)%8 == 0:
+		for ; len(data) > 0; data = data[8:] {
+			values = append(values, float64(int64(binary.LittleEndian.Uint64(data))))
 		}
 	default:
 		return nil, fmt.Errorf("%d bytes are not elements of %s", len(data), datatype)
