@@ -70,11 +70,12 @@ class Engine {
  public:
   /// `links` are the stages behind the margin; all of them work in place.
   Engine(Chain<T> body, Chain<T> links)
-      : body_(std::move(body)), links_(std::move(links)), passes_nan_(body_.passes_nan()) {
-    block_rows_ = rows_for(body_.widest() * sizeof(T));
-    chain_bytes_ =
-        whole_lines(std::max(body_.scratch_bytes(block_rows_), links_.scratch_bytes(block_rows_)));
-  }
+      : body_(std::move(body)),
+        links_(std::move(links)),
+        passes_nan_(body_.passes_nan()),
+        block_rows_(rows_for(body_.widest() * sizeof(T))),
+        chain_bytes_(whole_lines(
+            std::max(body_.scratch_bytes(block_rows_), links_.scratch_bytes(block_rows_)))) {}
 
   std::size_t columns() const noexcept { return body_.columns(); }
   std::size_t outputs() const noexcept { return body_.outputs(); }

@@ -41,10 +41,11 @@ ChainSpec parse_chain(const Json& list, const ChainPlace& place, FileContext& fi
   ChainSpec chain;
   std::size_t columns = place.columns;
   for (std::size_t index = 0; index < list.size(); ++index) {
-    const std::string number = place.where + "stage " + std::to_string(index);
+    const std::string number =
+        std::string(place.where).append("stage ").append(std::to_string(index));
     const std::string& op = JsonObject(list[index], number).text("op");
     const StageParser parse = parser_of(op, number);
-    const std::string where = number + " (" + op + ")";
+    const std::string where = std::string(number).append(" (").append(op).append(")");
     chain.push_back(parse({JsonObject(list[index], where), where, columns, place.depth, file}));
     columns = chain.back().outputs;
   }
