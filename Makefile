@@ -34,7 +34,7 @@ check: check-generated check-python check-cpp check-java check-go ## Check forma
 generate: $(STAMPS)/develop ## Make the generated code of all languages from the IDL
 	python3 thrift_idl/generate.py
 
-bench: $(STAMPS)/peers build/bench/build.ninja ## Measure the engine and the kernels against other libraries
+bench: $(STAMPS)/peers $(STAMPS)/preset-bench ## Measure the engine and the kernels against other libraries
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
 	cmake --build --preset bench -j $(JOBS)
 	build/bench/cpp/benchmarks/kernels_benchmark
@@ -85,8 +85,10 @@ $(STAMPS)/go: $(GO_SOURCES) | $(STAMPS)/build
 	cd clients/go && go build -o bin/ ./cmd/...
 	@touch $@
 
-build/%/build.ninja: CMakeLists.txt CMakePresets.json | $(STAMPS)/develop $(STAMPS)/venv
+# The package comes first: its build of the Python module is in build/release too.
+$(STAMPS)/preset-%: CMakeLists.txt CMakePresets.json | $(STAMPS)/package $(STAMPS)/develop
 	cmake --preset $* >/dev/null
+	@touch $@
 
 # ---- tests -------------------------------------------------------------------------------------
 
@@ -97,20 +99,20 @@ TSAN_TESTS := kernels_test model_threads_test wire_test server_test server_short
 # Not the model loader's, whose kernels take minutes to compile: see `make fuzz`.
 FUZZERS := message stream header skip
 
-test-cpp: build/release/build.ninja $(STAMPS)/package ## Run the C++ tests, the engine's on every SIMD target
+test-cpp: $(STAMPS)/preset-release ## Run the C++ tests, the engine's on every SIMD target
 	cmake --build --preset release -j $(JOBS)
 	ctest --preset release -j $(JOBS)
 	for target in $$($(BIN)/python -c 'from thriftscore import _native; print(*_native.simd_targets())'); do \
 	  echo "Engine on $$target:"; THRIFTSCORE_SIMD=$$target ctest --preset release -j $(JOBS) -R '^model_' -Q; done
 
-test-sanitizers: build/asan-ubsan/build.ninja build/tsan/build.ninja ## Run the C++ tests under ASan+UBSan and TSan
+test-sanitizers: $(STAMPS)/preset-asan-ubsan $(STAMPS)/preset-tsan ## Run the C++ tests under ASan+UBSan and TSan
 	cmake --build --preset asan-ubsan -j $(JOBS)
 	ctest --preset asan-ubsan -j $(JOBS)
 	cmake --build --preset tsan -j $(JOBS) --target $(TSAN_TESTS)
 	ctest --preset tsan -j $(JOBS) -R '^($(subst $() ,|,$(TSAN_TESTS)))\.'
 
 # What a fuzzer finds stays in build/fuzz; each starts from its corpus in the repository.
-test-fuzz: build/fuzz/build.ninja ## Run each fuzzer for FUZZ_SECONDS (30) seconds
+test-fuzz: $(STAMPS)/preset-fuzz ## Run each fuzzer for FUZZ_SECONDS (30) seconds
 	cmake --build --preset fuzz -j $(JOBS) --target $(addsuffix _fuzzer,$(FUZZERS))
 	printf '%s\n' $(FUZZERS) | xargs -P $(JOBS) -I {} .ci/fuzz {} $(FUZZ_SECONDS)
 
@@ -137,11 +139,10 @@ check-python: $(STAMPS)/package
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_codebase.py
 
-check-cpp: build/release/build.ninja $(STAMPS)/package
+check-cpp: $(STAMPS)/preset-release
 	git ls-files 'cpp/*.cc' 'cpp/*.h' | xargs $(BIN)/clang-format --dry-run -Werror
 	cmake --build --preset release -j $(JOBS)
-	git ls-files 'cpp/*.cc' | grep -v '^cpp/python/' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
-	git ls-files 'cpp/python/*.cc' | xargs -P $(JOBS) -n 2 clang-tidy-14 -p build/wheel --quiet
+	git ls-files 'cpp/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
 
 check-java: $(STAMPS)/build
 	mvn -q -B -f clients/java compile
