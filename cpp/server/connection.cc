@@ -207,7 +207,8 @@ bool Connection::handle_next(std::span<const std::byte> bytes, std::size_t& used
     return false;
   }
   const auto& message = std::get<wire::Message>(outcome);
-  auto response = responder.respond(message, received_ns_, *this);
+  const bool more_behind = used + message.total_bytes < bytes.size();
+  auto response = responder.respond(message, {received_ns_, more_behind}, *this);
   if (response.disposition == Disposition::kFlushFirst) {
     flush_joined(used);
     return true;

@@ -148,10 +148,12 @@ bool HotCall::bind_request(const wire::ScoreValuesArguments& arguments) {
 bool HotCall::bind_rows(wire::Bytes values, wire::DataType datatype,
                         std::optional<std::int32_t> columns) {
   const std::size_t row_bytes = element_bytes(datatype) * work_.model->columns();
-  if (row_bytes == 0 || values.size() % row_bytes != 0) return false;
+  if (row_bytes == 0) return false;
   if (columns && *columns != static_cast<std::int64_t>(work_.model->columns())) return false;
+  // Mostly one row, and a division takes as long as scoring it.
+  work_.rows = values.size() == row_bytes ? 1 : values.size() / row_bytes;
+  if (work_.rows * row_bytes != values.size()) return false;
   work_.datatype = datatype;
-  work_.rows = values.size() / row_bytes;
   work_.input = values.data();
   return true;
 }

@@ -17,9 +17,6 @@ constexpr std::string_view kHttpReply =
     "Content-Length: 63\r\n\r\n"
     "This port speaks Apache Thrift. There is no HTTP port enabled.\n";
 constexpr std::size_t kJoinedRowsMax = 64;
-/** Operations a row from which one call for many rows beats many calls, copying included. */
-constexpr std::size_t kJoinOperationsMin = 1'024;
-
 constexpr std::size_t kRequestIdBytesMax = 128;
 
 bool context_is_valid(const std::optional<wire::RequestContext>& context) noexcept {
@@ -30,13 +27,12 @@ bool context_is_valid(const std::optional<wire::RequestContext>& context) noexce
 
 }  // namespace
 
-Response Responder::respond(const wire::Message& message, Nanoseconds received_ns,
-                            Connection& connection) {
+Response Responder::respond(const wire::Message& message, Arrival arrival, Connection& connection) {
   if (view_.stale()) {
     if (!joined_.empty()) return {Disposition::kFlushFirst, nullptr};
     view_.refresh();
   }
-  Incoming incoming{message, {}, {}, received_ns, began_ns_, connection};
+  Incoming incoming{message, {}, {}, arrival.received_ns, began_ns_, connection};
   auto& call = incoming.call;
   const wire::Status status =
       wire::read_call(message.protocol, message.payload, shared_.limits, call);
@@ -50,18 +46,19 @@ Response Responder::respond(const wire::Message& message, Nanoseconds received_n
     return write_exception(incoming.to, {"unknown service; this port serves ScoringService",
                                          wire::ExceptionType::kUnknownMethod});
   }
-  if (method) return respond_hot(*method, incoming);
+  if (method) return respond_hot(*method, incoming, arrival.more_behind);
   return call.method == "ping" ? answer_ping(incoming) : defer(incoming);
 }
 
-Response Responder::respond_hot(Method method, const Incoming& incoming) {
+Response Responder::respond_hot(Method method, const Incoming& incoming, bool more_behind) {
   const wire::Status status = call_.decode(method, incoming.call, shared_.limits);
   LoopVersion* version = nullptr;
   if (status == wire::Status::kOk) version = view_.find(call_.model_name(), call_.model_version());
   const bool bound = version != nullptr && context_is_valid(call_.context()) &&
                      call_.bind(*version->served, shared_.options);
   const bool late = bound && overdue(incoming);
-  const bool joins = bound && !late && can_join(*version);
+  const bool company = more_behind || !joined_.empty();
+  const bool joins = bound && !late && company && can_join(*version);
   if (!joined_.empty() && !joins) return {Disposition::kFlushFirst, nullptr};
   if (status != wire::Status::kOk) return refuse_hot(status, incoming);
   if (joins) return join(incoming, *version);
@@ -94,7 +91,6 @@ Response Responder::answer_here(const Incoming& incoming, LoopVersion& version) 
 
 bool Responder::can_join(const LoopVersion& version) const noexcept {
   if (not_to_join_ > 0 || !call_.joinable()) return false;
-  if (version.served->model->operations_per_row() < kJoinOperationsMin) return false;
   const auto rows = static_cast<Nanoseconds>(joined_.size() + 1);
   if (rows * call_.work().estimated_ns() > shared_.options.inline_work_ns_max) return false;
   if (joined_.empty()) return true;
@@ -136,7 +132,8 @@ bool Responder::flush() {
                      .input = joined_features_.data(),
                      .output = joined_scores_.data()};
   const bool done = work.run(0, work.rows, scratch_).state == RowOutcome::State::kDone;
-  const Nanoseconds compute_ns = now_ns() - began_ns;
+  began_ns_ = now_ns();
+  const Nanoseconds compute_ns = began_ns_ - began_ns;
   if (done) view_.successes(*joined_version_, Method::kScore).executions.add(1);
   for (std::size_t index = 0; done && index < joined_.size(); ++index) {
     joined_[index].times.compute = compute_ns;
@@ -149,7 +146,7 @@ bool Responder::flush() {
 }
 
 void Responder::answer_joined(const JoinedRow& row, std::span<const std::byte> scores) {
-  const Nanoseconds began_ns = now_ns();
+  const Nanoseconds began_ns = began_ns_;
   const auto& served = *joined_version_->served;
   wire::ScoreResponse response;
   response.scores.size = scores.size();

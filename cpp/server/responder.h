@@ -28,6 +28,12 @@ enum class Disposition {
   kClose,       // nothing more can be understood on this connection
 };
 
+/** How a message came. */
+struct Arrival {
+  Nanoseconds received_ns;
+  bool more_behind;  // more bytes of the connection have been read already
+};
+
 struct Response {
   Disposition disposition;
   std::shared_ptr<CallUnderWay> call;  // of kUnderWay
@@ -39,9 +45,9 @@ struct Response {
  * Everything else goes to Python as it came: other methods, and every request that is to be
  * refused for what it says, so that one place words such refusals.
  *
- * Consecutive one-row requests for one model are joined and scored by one call of the kernels
- * where the model gains by it. Nothing waits for this: what has been joined is scored as soon as
- * the bytes of a read have been handled or another message comes between.
+ * Consecutive one-row requests for one model that came with one read are scored by one call of
+ * the kernels. Nothing waits for this: what has been joined is scored as soon as the bytes of the
+ * read have been handled or another message comes between.
  */
 class Responder {
  public:
@@ -50,7 +56,7 @@ class Responder {
   /** Says when the messages that follow begin to be handled, each when the one before it is done.
    */
   void begin(Nanoseconds now) noexcept { began_ns_ = now; }
-  Response respond(const wire::Message& message, Nanoseconds received_ns, Connection& connection);
+  Response respond(const wire::Message& message, Arrival arrival, Connection& connection);
   /** Answers bytes in which no message can be found, if there is anything to answer. */
   void reject(const wire::Reject& reject);
   /** Appends a reply that was made elsewhere. */
@@ -92,7 +98,7 @@ class Responder {
     Nanoseconds received_ns = 0;
   };
 
-  Response respond_hot(Method method, const Incoming& incoming);
+  Response respond_hot(Method method, const Incoming& incoming, bool more_behind);
   Response answer_here(const Incoming& incoming, LoopVersion& version);
   Response answer_ping(const Incoming& incoming);
   Response offload(const Incoming& incoming, const LoopVersion& version);

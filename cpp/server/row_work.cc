@@ -9,9 +9,9 @@ namespace thriftscore::server {
 namespace {
 
 constexpr std::size_t kDenseBlockBytes = std::size_t{64} << 10;
-constexpr Nanoseconds kBlockNs = 100'000;
+constexpr std::size_t kBlockNs = 100'000;
 /** Measured on scalar code, the slowest target; memory-bound work costs about as much a byte. */
-constexpr double kNsPerOperation = 0.5;
+constexpr std::size_t kOperationsPerNs = 2;
 
 template <typename T>
 T load(const std::byte* bytes, std::size_t index) noexcept {
@@ -130,12 +130,10 @@ RowOutcome run_as(const RowWork& work, std::size_t first, std::size_t count, Scr
   return {};
 }
 
-double row_ns(const RowWork& work) noexcept {
+std::size_t row_operations(const RowWork& work) noexcept {
   const bool scores =
       work.kind == RowWork::Kind::kScore || work.kind == RowWork::Kind::kScoreSparse;
-  const auto columns = static_cast<double>(work.model->columns());
-  return kNsPerOperation *
-         (scores ? static_cast<double>(work.model->operations_per_row()) + columns : columns);
+  return work.model->columns() + (scores ? work.model->operations_per_row() : 0);
 }
 
 }  // namespace
@@ -146,11 +144,11 @@ RowOutcome RowWork::run(std::size_t first, std::size_t count, Scratch& scratch) 
 }
 
 Nanoseconds RowWork::estimated_ns() const noexcept {
-  return static_cast<Nanoseconds>(row_ns(*this) * static_cast<double>(rows));
+  return static_cast<Nanoseconds>(row_operations(*this) * rows / kOperationsPerNs);
 }
 
 std::size_t RowWork::block_rows() const noexcept {
-  return std::max<std::size_t>(1, static_cast<std::size_t>(kBlockNs / row_ns(*this)));
+  return std::max<std::size_t>(1, kBlockNs * kOperationsPerNs / row_operations(*this));
 }
 
 wire::DataType output_datatype(const Model& model) noexcept {

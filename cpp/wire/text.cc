@@ -6,16 +6,31 @@
 namespace thriftscore::wire {
 namespace {
 
-constexpr std::uint64_t kHighBits = 0x8080808080808080U;
+/// True if `size` bytes, which are as many as Word has or up to twice as many, are all ASCII.
+template <typename Word>
+bool is_ascii(const std::byte* text, std::size_t size) noexcept {
+  constexpr Word kHighBits = static_cast<Word>(0x8080808080808080U);
+  Word first = 0;
+  Word last = 0;  // may overlap the first
+  std::memcpy(&first, text, sizeof(Word));
+  std::memcpy(&last, text + size - sizeof(Word), sizeof(Word));
+  return ((first | last) & kHighBits) == 0;
+}
+
+/// The short texts that names and ids are.
+bool is_short_ascii(Bytes text) noexcept {
+  const std::size_t size = text.size();
+  if (size > 16) return false;
+  if (size >= 8) return is_ascii<std::uint64_t>(text.data(), size);
+  if (size >= 4) return is_ascii<std::uint32_t>(text.data(), size);
+  return size >= 2 && is_ascii<std::uint16_t>(text.data(), size);
+}
 
 /// Bytes of the ASCII text at `text`, in whole words.
 std::size_t ascii_words(const std::byte* text, std::size_t size) noexcept {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
   std::size_t done = 0;
-  for (; size - done >= sizeof(std::uint64_t); done += sizeof(std::uint64_t)) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text + done, sizeof(word));
-    if ((word & kHighBits) != 0) break;
-  }
+  while (size - done >= kWord && is_ascii<std::uint64_t>(text + done, kWord)) done += kWord;
   return done;
 }
 
@@ -39,6 +54,7 @@ std::size_t character_bytes(const std::uint8_t* text, std::size_t size) noexcept
 }  // namespace
 
 bool is_utf8(Bytes text) noexcept {
+  if (is_short_ascii(text)) return true;
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
   std::size_t done = ascii_words(text.data(), text.size());
   while (done < text.size()) {
