@@ -95,7 +95,8 @@ $(STAMPS)/preset-%: CMakeLists.txt CMakePresets.json | $(STAMPS)/package $(STAMP
 .PHONY: test-cpp test-sanitizers test-fuzz test-python test-java test-go
 
 FUZZ_SECONDS = 30
-TSAN_TESTS := kernels_test model_threads_test wire_test server_test server_short_transfer_test
+# Those with threads.
+TSAN_TESTS := model_threads_test server_test server_short_transfer_test
 # Not the model loader's, whose kernels take minutes to compile: see `make fuzz`.
 FUZZERS := message stream header skip
 
@@ -117,7 +118,7 @@ test-fuzz: $(STAMPS)/preset-fuzz ## Run each fuzzer for FUZZ_SECONDS (30) second
 	printf '%s\n' $(FUZZERS) | xargs -P $(JOBS) -I {} .ci/fuzz {} $(FUZZ_SECONDS)
 
 test-python: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Run the Python tests and the conformance matrix
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 test-java: $(STAMPS)/package $(STAMPS)/java ## Run the tests of the Java client
 	mvn -q -B -f clients/java verify

@@ -81,20 +81,13 @@ struct ReducedExponential {
   hn::Vec<hn::RebindToUnsigned<D>> exponent;
 };
 
-// Of x + low, where low is what rounding left out of x: at most half a unit in its last place, or
-// anything when x is infinite.
+// Of x + low, where low is what rounding left out of x: at most half a unit in its last place.
+// |x| <= kLimit.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE ReducedExponential<D> reduce_exponential(D d, V x, V low) {
+HWY_INLINE ReducedExponential<D> reduce_in_range(D d, V x, V low) {
   using T = hn::TFromD<D>;
   using Constants = ExponentialConstants<T>;
   constexpr hn::RebindToUnsigned<D> du;
-  const V limit = hn::Set(d, Constants::kLimit);
-  // Beyond the limits the scaling alone makes infinity or zero. A NaN compares false and stays.
-  const auto above = hn::Gt(x, limit);
-  const auto below = hn::Lt(x, hn::Neg(limit));
-  x = hn::IfThenElse(above, limit, hn::IfThenElse(below, hn::Neg(limit), x));
-  low = hn::IfThenZeroElse(hn::Or(above, below), low);
-
   // Adding 1.5 * 2^mantissa rounds to an integer and leaves it in the low bits.
   const V shifter = hn::Set(d, static_cast<T>(3ull << (Constants::kMantissaBits - 1)));
   const V shifted = hn::MulAdd(x, hn::Set(d, static_cast<T>(1.44269504088896340736)), shifter);
@@ -103,6 +96,17 @@ HWY_INLINE ReducedExponential<D> reduce_exponential(D d, V x, V low) {
   const V r = hn::Add(high, hn::NegMulAdd(n, hn::Set(d, Constants::kLn2Low), low));
   return {hn::MulAdd(hn::Mul(r, r), taylor_tail(d, r), r),
           hn::Sub(hn::BitCast(du, shifted), hn::BitCast(du, shifter))};
+}
+
+// Of any x + low; low may be anything when x is infinite.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE ReducedExponential<D> reduce_exponential(D d, V x, V low) {
+  const V limit = hn::Set(d, ExponentialConstants<hn::TFromD<D>>::kLimit);
+  // Beyond the limits the scaling alone makes infinity or zero. A NaN compares false and stays.
+  const auto above = hn::Gt(x, limit);
+  const auto below = hn::Lt(x, hn::Neg(limit));
+  x = hn::IfThenElse(above, limit, hn::IfThenElse(below, hn::Neg(limit), x));
+  return reduce_in_range(d, x, hn::IfThenZeroElse(hn::Or(above, below), low));
 }
 
 // exp(x + low); low as above.

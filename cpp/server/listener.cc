@@ -42,7 +42,7 @@ void Listener::accept() {
 }
 
 void Listener::accepted(const asio::error_code& error, Socket socket) {
-  if (!error) take_(std::move(socket));  // perhaps after close(), but accepted before it
+  if (!error) hand_over(std::move(socket));  // perhaps after close(), but accepted before it
   if (error == asio::error::operation_aborted || !acceptor_.is_open()) return;
   if (!error) return accept();
   rest_.expires_after(kRest);
@@ -51,13 +51,19 @@ void Listener::accepted(const asio::error_code& error, Socket socket) {
   });
 }
 
+void Listener::hand_over(Socket socket) {
+  asio::error_code error;
+  const int descriptor = socket.release(error);
+  if (!error) take_(descriptor);
+}
+
 void Listener::close() {
   asio::error_code error;
   acceptor_.non_blocking(true, error);
   while (!error) {  // those that closing would reset, though their clients may have sent already
     Socket socket(acceptor_.get_executor());
     acceptor_.accept(socket, error);
-    if (!error) take_(std::move(socket));
+    if (!error) hand_over(std::move(socket));
   }
   acceptor_.close(error);
   rest_.cancel();

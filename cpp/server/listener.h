@@ -16,9 +16,8 @@ namespace thriftscore::server {
  */
 class Listener {
  public:
-  using Socket = asio::generic::stream_protocol::socket;
-  /** Takes a connected socket; it may close it. */
-  using Take = std::function<void(Socket)>;
+  /** Takes over the descriptor of a connected socket. */
+  using Take = std::function<void(int)>;
 
   /**
    * Takes over `descriptor`, a TCP or Unix-domain socket that listens already. Throws
@@ -34,8 +33,11 @@ class Listener {
   void close();
 
  private:
+  using Socket = asio::generic::stream_protocol::socket;
+
   void accept();
   void accepted(const asio::error_code& error, Socket socket);
+  void hand_over(Socket socket);
 
   asio::basic_socket_acceptor<asio::generic::stream_protocol> acceptor_;
   asio::steady_timer rest_;

@@ -11,6 +11,9 @@
 #include <thread>
 #include <utility>
 
+#include "server/event_loop.h"
+#include "server/listener.h"
+
 namespace thriftscore::server {
 namespace {
 
@@ -61,9 +64,8 @@ Server::Server(ServerOptions options)
 Server::~Server() { stop(); }
 
 void Server::adopt_listener(int descriptor) {
-  listeners_.push_back(
-      std::make_unique<Listener>(loops_[0]->context(), descriptor,
-                                 [this](Listener::Socket socket) { take(std::move(socket)); }));
+  listeners_.push_back(std::make_unique<Listener>(loops_[0]->context(), descriptor,
+                                                  [this](int connected) { take(connected); }));
 }
 
 void Server::start() {
@@ -84,16 +86,14 @@ void Server::publish(std::shared_ptr<const Snapshot> snapshot) {
 }
 
 /** On the first loop's thread. Connections are spread in turn. */
-void Server::take(Listener::Socket socket) {
+void Server::take(int descriptor) {
   if (open_connections() >= connections_max_) {
     over_limit_.fetch_add(1);
-    return;  // closes the socket
+    ::close(descriptor);
+    return;
   }
   auto& loop = *loops_[next_loop_];
   next_loop_ = (next_loop_ + 1) % loops_.size();
-  asio::error_code error;
-  const int descriptor = socket.release(error);
-  if (error) return;
   handed_over_.fetch_add(1);
   loop.adopt(descriptor);
 }

@@ -3,18 +3,21 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include "server/event_loop.h"
-#include "server/listener.h"
+#include "server/counters.h"
 #include "server/options.h"
 #include "server/shared.h"
 
 namespace thriftscore::server {
+
+class EventLoop;
+class Listener;
 
 /** What all loops have counted until now. */
 struct Counts {
@@ -66,7 +69,7 @@ class Server {
   CallStatisticsMap statistics() const;
 
  private:
-  void take(Listener::Socket socket);
+  void take(int descriptor);
   void close_listeners();
   std::uint64_t open_connections() const noexcept;
 
