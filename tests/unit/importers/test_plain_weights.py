@@ -23,7 +23,7 @@ WEIGHTS: dict[str, Any] = {
 LINKS = ["identity", "sigmoid", "softmax", "exp", "tanh", "softplus", "relu", "reciprocal"]
 
 
-@pytest.mark.parametrize("link", [*LINKS, "square_signed", "cloglog"])
+@pytest.mark.parametrize("link", [*LINKS, "square_signed", "cloglog", "probit"])
 def test_archives_and_json_mean_the_same(tmp_path: Path, link: str) -> None:
     np.savez(tmp_path / "model.npz", link=link, **WEIGHTS)
     source = read_npz((tmp_path / "model.npz").read_bytes())

@@ -233,10 +233,16 @@ def typical(expected: Any) -> Any:
     return np.maximum(np.maximum(1.0, np.abs(expected)), np.median(np.abs(expected), axis=0))
 
 
+# Features or targets far from their mean, left unscaled: terms a thousand times the score cancel,
+# and with them the digits that float32 weights have.
+CANCELLING = {"LDA of two", "SGD huber", "liblinear", "ridge classes", "log target"}
+
+
 @pytest.mark.parametrize("name", LINEAR)
 def test_linear_and_dense_models_agree_in_double_and_in_single(name: str) -> None:
     source, rows = train(name)
-    for precision, dtype, tolerance in (("fp64", np.float64, 1e-12), ("fp32", np.float32, 1e-5)):
+    single = 1e-5 if name in CANCELLING else 1e-6
+    for precision, dtype, tolerance in (("fp64", np.float64, 1e-12), ("fp32", np.float32, single)):
         answered = answer(source, precision, None, None)
         seeded = answered.golden.features
         for tried in (seeded, rows.astype(dtype).astype(float)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
@@ -28,6 +29,7 @@ _FUNCTIONS: dict[str, Callable[[Doubles], Doubles]] = {
     "sigmoid": lambda z: np.where(z < 0, np.exp(-np.logaddexp(0, -z)), 1 / (1 + np.exp(-abs(z)))),
     "exp": np.exp,
     "softmax": lambda z: np.exp(z - np.logaddexp.reduce(z, axis=1, keepdims=True)),
+    "probit": lambda z: np.vectorize(math.erfc, otypes=[float])(-z / math.sqrt(2)) / 2,
     "tanh": np.tanh,
     "softplus": lambda z: np.logaddexp(0, z),
     "relu": lambda z: np.maximum(z, 0),
