@@ -429,7 +429,10 @@ service ScoringService {
   list<double> score_values(1: string model_name, 2: list<double> values)
     throws (1: ScoringError error),
 
-  /** Scores one row given by feature name. A name that is absent is a missing value. */
+  /**
+   * Scores one row given by feature name. A name that is absent is a missing value; a model that
+   * hashes names takes any, and what is absent is 0.
+   */
   list<double> score_named(1: string model_name, 2: map<string, double> features)
     throws (1: ScoringError error),
 

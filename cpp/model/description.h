@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@ enum class Precision { kFp32, kFp64 };
 /// threshold and else class 0, or the first class with the largest score.
 enum class Labelling { kNone, kThreshold, kArgmax };
 
+/// How the names of features become columns, in a model that takes features of any name.
+struct FeatureHashing {
+  bool alternate_sign = true;  // half of the names subtract their values
+};
+
 /// What a model is, as its file says.
 struct ModelDescription {
   Precision precision = Precision::kFp32;
@@ -22,6 +28,7 @@ struct ModelDescription {
   std::vector<std::string> features;  // in the order of a row; unique
   std::vector<std::string> classes;   // in the order of the scores; unique; empty for regression
   std::map<std::string, std::vector<std::string>> categories;  // of a feature that is their index
+  std::optional<FeatureHashing> hashing;  // absent: `features` are the only names
   Labelling labelling = Labelling::kNone;
   double label_threshold = 0.5;      // of kThreshold
   bool refuses_missing = true;       // a NaN feature is an error; otherwise it propagates

@@ -42,6 +42,16 @@ void parse_categories(const JsonObject& graph, ModelDescription& description) {
   }
 }
 
+void parse_hashing(const JsonObject& graph, ModelDescription& description) {
+  if (!graph.has("hashing")) return;
+  const JsonObject hashing(graph.object("hashing"), "hashing");
+  hashing.allow_only({"function", "signs"});
+  parse_choice(hashing, "function", {"murmur3_32"}, "hashing: ");
+  const auto signs = parse_choice(hashing, "signs", {"positive", "alternate"}, "hashing: ");
+  description.hashing = FeatureHashing{.alternate_sign = signs == 1};
+  if (!description.categories.empty()) refuse("hashing: expected no categories beside it");
+}
+
 void parse_labelling(const JsonObject& graph, ModelDescription& description) {
   const bool binary = description.task == "binary_classification";
   if (graph.has("label")) {
@@ -76,6 +86,7 @@ ModelDescription parse_description(const JsonObject& graph) {
   description.refuses_missing =
       parse_choice(graph, "missing_values", {"refuse", "propagate"}, "") == 0;
   parse_categories(graph, description);
+  parse_hashing(graph, description);
   parse_labelling(graph, description);
   return description;
 }
@@ -145,7 +156,7 @@ Graph parse_graph(const Safetensors& file) {
     refuse("format_version is ", version, ", expected 1");
   }
   json.allow_only({"format_version", "precision", "task", "features", "classes", "missing_values",
-                   "normalizer", "stages", "categories", "label", "label_threshold"});
+                   "normalizer", "stages", "categories", "hashing", "label", "label_threshold"});
   Graph graph;
   graph.description = parse_description(json);
   FileContext context(file.tensors, graph.description.precision);

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/hashing.h"
 #include "model/model.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
@@ -222,6 +223,20 @@ py::bytes normalize_bytes(const Model& model, py::handle values, std::string_vie
 }
 
 // The message may hold a path, and so bytes that are no UTF-8.
+// One row [columns] in double, of features by name.
+py::object hashed_row(const Model& model, const py::dict& features) {
+  const auto& hashing = model.description().hashing;
+  if (!hashing) throw py::value_error("the model does not hash names");
+  py::object row = new_array(Type::kFp64, 1, 1, model.columns());
+  auto* const values = static_cast<double*>(data_of(row));
+  std::fill_n(values, model.columns(), 0.0);
+  for (const auto& [name, value] : features) {
+    const auto place = hashed_feature(name.cast<std::string>(), model.columns(), *hashing);
+    values[place.column] += place.sign * value.cast<double>();
+  }
+  return row;
+}
+
 void raise_model_error(PyObject* type, const ModelError& error) {
   const auto message = py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefault(error.what()));
   PyErr_SetObject(type, message.ptr());
@@ -268,6 +283,10 @@ void bind_model(py::module_& module) {
                                return model.description().refuses_missing ? "refuse" : "propagate";
                              })
       .def_property_readonly("categories", described(&ModelDescription::categories))
+      .def_property_readonly(
+          "hashes_names",
+          [](const Model& model) { return model.description().hashing.has_value(); })
+      .def("hashed_row", &hashed_row, py::arg("features"))
       .def_property_readonly("output_names", described(&ModelDescription::outputs))
       .def_property_readonly("label_threshold", described(&ModelDescription::label_threshold))
       .def_property_readonly(

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "model/hashing.h"
 #include "model/model.h"
 #include "tests/model/model_files.h"
 
@@ -138,6 +139,37 @@ TEST(Labels, AreRefusedWhereTheyMakeNoSense) {
             "label is \"first\", expected one of none, threshold, argmax");
   EXPECT_EQ(refusal_of(binary, "label", "none"), "");
   EXPECT_EQ(refusal_of(tiny(), "label", "none"), "");
+}
+
+TEST(Hashing, IsStatedInFull) {
+  const Json alternate = {{"function", "murmur3_32"}, {"signs", "alternate"}};
+  ModelFile file = tiny();
+  EXPECT_FALSE(Model::load_bytes(file.build())->description().hashing);
+  file.graph["hashing"] = alternate;
+  EXPECT_TRUE(Model::load_bytes(file.build())->description().hashing->alternate_sign);
+  file.graph["hashing"]["signs"] = "positive";
+  EXPECT_FALSE(Model::load_bytes(file.build())->description().hashing->alternate_sign);
+  EXPECT_EQ(refusal_of(tiny(), "hashing", {{"function", "md5"}, {"signs", "positive"}}),
+            "hashing: function is \"md5\", expected one of murmur3_32");
+  EXPECT_EQ(refusal_of(tiny(), "hashing", {{"function", "murmur3_32"}, {"signs", 1}}),
+            "hashing: signs: expected text, got number");
+  EXPECT_EQ(refusal_of(tiny(), "hashing", {{"function", "murmur3_32"}, {"seed", 1}}),
+            "hashing: unknown key \"seed\"");
+  file.graph["categories"] = {{"x1", {"red"}}};
+  EXPECT_EQ(refusal(file.build()), "hashing: expected no categories beside it");
+}
+
+// The published check of the function, and its values for a name with a negative hash.
+TEST(Hashing, IsMurmur3) {
+  EXPECT_EQ(murmur3_32("", 0), 0U);
+  EXPECT_EQ(murmur3_32("", 1), 0x514e28b7U);
+  EXPECT_EQ(murmur3_32("", 0xffffffffU), 0x81f16f39U);
+  EXPECT_EQ(murmur3_32("abc", 0), 0xb3dd93faU);
+  EXPECT_EQ(murmur3_32("Hello, world!", 0x9747b28cU), 0x24884cbaU);
+  const auto place = hashed_feature("abc", 1000, {.alternate_sign = true});
+  EXPECT_EQ(place.column, (0x100000000U - 0xb3dd93faU) % 1000);
+  EXPECT_EQ(place.sign, -1);
+  EXPECT_EQ(hashed_feature("abc", 1000, {.alternate_sign = false}).sign, 1);
 }
 
 TEST(Categories, AreOfFeaturesAndUnique) {

@@ -230,6 +230,23 @@ class Model:
         return {feature: tuple(names) for feature, names in self._native.categories.items()}
 
     @property
+    def hashes_names(self) -> bool:
+        """Whether features may have any name, which is hashed to a column: see `hashed_row`."""
+        return self._native.hashes_names
+
+    def hashed_row(self, features: Mapping[str, float]) -> NDArray[np.float64]:
+        """A row (columns,) for `score` of features by name, where `hashes_names`.
+
+        Each value is added to the column that its name is hashed to, or subtracted from it, as
+        scikit-learn's FeatureHasher does; a text feature is `name=text` with the value 1.
+
+        Raises InvalidArgument for a model with names of its own.
+        """
+        if not self.hashes_names:
+            raise InvalidArgument("the model does not hash names")
+        return self._native.hashed_row(dict(features))
+
+    @property
     def plan(self) -> tuple[str, ...]:
         """The stages as they run, after folding, one line each."""
         return tuple(self._native.plan)

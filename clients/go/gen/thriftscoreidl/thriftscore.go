@@ -8455,7 +8455,8 @@ type ScoringService interface {
   //  - ModelName
   //  - Values
   ScoreValues(ctx context.Context, model_name string, values []float64) (_r []float64, _err error)
-  // Scores one row given by feature name. A name that is absent is a missing value.
+  // Scores one row given by feature name. A name that is absent is a missing value; a model that
+  // hashes names takes any, and what is absent is 0.
   // 
   // Parameters:
   //  - ModelName
@@ -8629,7 +8630,8 @@ func (p *ScoringServiceClient) ScoreValues(ctx context.Context, model_name strin
   return _result70.GetSuccess(), nil
 }
 
-// Scores one row given by feature name. A name that is absent is a missing value.
+// Scores one row given by feature name. A name that is absent is a missing value; a model that
+// hashes names takes any, and what is absent is 0.
 // 
 // Parameters:
 //  - ModelName

@@ -59,7 +59,8 @@ class Iface(object):
 
     def score_named(self, model_name, features):
         """
-        Scores one row given by feature name. A name that is absent is a missing value.
+        Scores one row given by feature name. A name that is absent is a missing value; a model that
+        hashes names takes any, and what is absent is 0.
 
         Parameters:
          - model_name
@@ -304,7 +305,8 @@ class Client(Iface):
 
     def score_named(self, model_name, features):
         """
-        Scores one row given by feature name. A name that is absent is a missing value.
+        Scores one row given by feature name. A name that is absent is a missing value; a model that
+        hashes names takes any, and what is absent is 0.
 
         Parameters:
          - model_name

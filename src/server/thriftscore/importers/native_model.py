@@ -16,6 +16,7 @@ from thriftscore.importers.stages import Chain, Scale, Stage
 Precision = Literal["fp32", "fp64"]
 MissingValues = Literal["refuse", "propagate"]
 Task = Literal["regression", "binary_classification", "multiclass_classification"]
+Hashing = Literal["positive", "alternate"]
 LabelRule = Literal["none", "threshold", "argmax"]
 
 
@@ -31,6 +32,8 @@ class NativeModel:
     """For features that are the index of one of these names."""
     label_threshold: float | None = None
     """For two classes: the second where the score is above; None = 0.5."""
+    hashing: Hashing | None = None
+    """Features of any name are hashed to columns, with these signs; None = `features` alone."""
 
     @property
     def outputs(self) -> int:
@@ -57,6 +60,8 @@ def encode(model: NativeModel, precision: Precision, missing_values: MissingValu
         header["normalizer"] = 0
     if model.categories:
         header["categories"] = model.categories
+    if model.hashing is not None:
+        header["hashing"] = {"function": "murmur3_32", "signs": model.hashing}
     if model.label_threshold is not None:
         header |= {"label": "threshold", "label_threshold": model.label_threshold}
     return safetensors.numpy.save(tensors, metadata={"thriftscore": json.dumps(header)})

@@ -16,6 +16,7 @@ from thriftscore.errors import ModelRefused
 from thriftscore.importers import sklearn_histogram, sklearn_trees
 from thriftscore.importers.native_model import NativeModel
 from thriftscore.importers.sklearn_frame import Fitted, Frame, Texts
+from thriftscore.importers.sklearn_hashing import without_hasher
 from thriftscore.importers.sklearn_predictors import PREDICTORS, Prediction, predict
 from thriftscore.importers.sklearn_preprocessing import text_features
 from thriftscore.importers.source_model import SourceModel
@@ -29,6 +30,7 @@ _LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "ligh
 
 def read_sklearn(estimator: Fitted) -> SourceModel:
     """Understand a fitted estimator, all of whose parts have native stages. Raises ModelRefused."""
+    estimator, hashing = without_hasher(estimator)
     columns = getattr(estimator, "n_features_in_", None)
     if not isinstance(estimator, sklearn.base.BaseEstimator) or not isinstance(columns, int):
         kind = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
@@ -42,6 +44,7 @@ def read_sklearn(estimator: Fitted) -> SourceModel:
         stages=prediction.chain,
         classes=tuple(str(label) for label in prediction.classes),
         categories=text_features(features, frame),
+        hashing=hashing,
         label_threshold=prediction.threshold,
     )
     reader = _Asked(estimator, prediction, features if named else (), frame.texts)

@@ -36,6 +36,7 @@ class OnnxModel:
     native: None = None
     """There is no compiled model: the native server leaves these versions to Python."""
     has_normalizer: Literal[False] = False
+    hashes_names: Literal[False] = False
     link: Literal["identity"] = "identity"
 
     def __init__(self, data: bytes, binding: OnnxBinding) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from thriftscore import _native
 from thriftscore._generated import ScoringService
@@ -232,8 +233,8 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         call.infer_ns, call.executions, call.rows = call.computed_ns - started, 1, rows
         return outputs
 
-    def _score_row(self, served: ServedModel, values: Iterable[float]) -> list[float]:
-        row = np.array(list(values), dtype=DTYPES["FP64"]).tobytes()
+    def _score_row(self, served: ServedModel, values: ArrayLike) -> list[float]:
+        row = np.asarray(values, dtype=DTYPES["FP64"]).tobytes()
         scores = self._score(served, row, "FP64")
         result: list[float] = np.frombuffer(scores, DTYPES[_datatype(served)]).tolist()
         return result
@@ -294,9 +295,12 @@ def _rows(served: ServedModel, scores: bytes) -> int:
     return len(scores) // (outputs * ITEM_BYTES[_datatype(served)])
 
 
-def _row_by_name(served: ServedModel, features: dict[str, float] | None) -> list[float]:
+def _row_by_name(served: ServedModel, features: dict[str, float] | None) -> ArrayLike:
     if features is None:
         raise InvalidArgument("features is missing")
+    if served.model.hashes_names:
+        hashed: ArrayLike = served.model.hashed_row(features)
+        return hashed
     names = served.model.feature_names
     unknown = sorted(features.keys() - set(names))
     if unknown:

@@ -39,7 +39,8 @@ public class ScoringService {
     public java.util.List<java.lang.Double> score_values(java.lang.String model_name, java.util.List<java.lang.Double> values) throws ScoringError, org.apache.thrift.TException;
 
     /**
-     * Scores one row given by feature name. A name that is absent is a missing value.
+     * Scores one row given by feature name. A name that is absent is a missing value; a model that
+     * hashes names takes any, and what is absent is 0.
      * 
      * @param model_name
      * @param features
