@@ -115,7 +115,7 @@ struct Kernels {
 template <typename T>
 [[nodiscard]] const Kernels<T>& active() noexcept;
 
-// Name of the target in use: "scalar", "ssse3", "sse4", "avx2", "avx3", "neon" ...
+// Name of the target in use: "scalar", "sse4", "avx2", "avx3", "neon" ...
 [[nodiscard]] std::string_view active_target() noexcept;
 
 // Targets compiled in that this CPU can run: "scalar" first, the best last.

@@ -11,13 +11,15 @@
 #include "kernels/kernels.h"
 #include "kernels/targets.h"
 
-// Vectors of unknown length cannot be kept in arrays, and the tiles are arrays of vectors.
-#define THRIFTSCORE_SCALABLE_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+// Vectors of unknown length cannot be kept in arrays, and the tiles are arrays of vectors. Nothing
+// here gains by AVX3_DL over AVX3, and processors that stop at SSSE3 are gone.
+#define THRIFTSCORE_LEFT_OUT \
+  (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV | HWY_SSSE3 | HWY_AVX3_DL)
 #undef HWY_DISABLED_TARGETS
 #ifdef THRIFTSCORE_FEWER_TARGETS
-#define HWY_DISABLED_TARGETS (THRIFTSCORE_SCALABLE_TARGETS | HWY_SSSE3 | HWY_AVX3 | HWY_AVX3_DL)
+#define HWY_DISABLED_TARGETS (THRIFTSCORE_LEFT_OUT | HWY_AVX3)
 #else
-#define HWY_DISABLED_TARGETS THRIFTSCORE_SCALABLE_TARGETS
+#define HWY_DISABLED_TARGETS THRIFTSCORE_LEFT_OUT
 #endif
 
 #undef HWY_TARGET_INCLUDE

@@ -63,7 +63,7 @@ TEST(Draining, ReadsUntilNothingIsLeft) {
   const auto call = text_call({}, "ping", std::string(kBytes - other, 'x'));
   ASSERT_EQ(call.size(), kBytes);
   const Buffer burst = joined(std::vector<Buffer>(kCalls, call));
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < 15; ++round) {
     RunningServer server(one_loop());
     const PythonThread python(*server, answer_with_echo);
     Client client = server.connect();
