@@ -262,7 +262,7 @@ TEST(Publishing, FreesTheOldModelOnceItsRequestsAreDone) {
   RunningServer server({.io_threads = 2, .compute_threads = 1, .inline_work_ns_max = 0});
   std::weak_ptr<const Model> old;
   {
-    const auto model = heavy_model();
+    const auto model = make_heavy_model();
     old = model;
     server.publish("heavy", "1", model);
   }

@@ -18,25 +18,6 @@ std::string unused_path() {
          std::to_string(count.fetch_add(1));
 }
 
-std::shared_ptr<const Model> make_heavy_model() {
-  constexpr std::size_t kWidth = 1024;
-  ModelFile file = tiny();
-  file.graph["features"] = {"x"};
-  file.graph["stages"] = Json::array();
-  file.tensors.clear();
-  const std::vector<std::size_t> widths{1, kWidth, kWidth, kWidth, 1};
-  for (std::size_t layer = 0; layer + 1 < widths.size(); ++layer) {
-    const auto weights = std::string(1, 'w').append(std::to_string(layer));
-    const auto bias = std::string(1, 'b').append(std::to_string(layer));
-    const std::size_t in = widths[layer];
-    const std::size_t out = widths[layer + 1];
-    file.graph["stages"].push_back({{"op", "dense"}, {"weights", weights}, {"bias", bias}});
-    file.tensors.push_back({weights, {out, in}, std::vector<double>(in * out, 0.001), "F32"});
-    file.tensors.push_back({bias, {out}, std::vector<double>(out), "F32"});
-  }
-  return Model::load_bytes(file.build());
-}
-
 }  // namespace
 
 PythonThread::PythonThread(server::Server& server, Answer answer)
@@ -99,6 +80,25 @@ TestModel make_model(std::size_t columns, std::size_t outputs, const std::string
   TestModel made{example(columns, outputs, link, precision), nullptr};
   made.model = Model::load_bytes(made.file.build());
   return made;
+}
+
+std::shared_ptr<const Model> make_heavy_model() {
+  constexpr std::size_t kWidth = 1024;
+  ModelFile file = tiny();
+  file.graph["features"] = {"x"};
+  file.graph["stages"] = Json::array();
+  file.tensors.clear();
+  const std::vector<std::size_t> widths{1, kWidth, kWidth, kWidth, 1};
+  for (std::size_t layer = 0; layer + 1 < widths.size(); ++layer) {
+    const auto weights = std::string(1, 'w').append(std::to_string(layer));
+    const auto bias = std::string(1, 'b').append(std::to_string(layer));
+    const std::size_t in = widths[layer];
+    const std::size_t out = widths[layer + 1];
+    file.graph["stages"].push_back({{"op", "dense"}, {"weights", weights}, {"bias", bias}});
+    file.tensors.push_back({weights, {out, in}, std::vector<double>(in * out, 0.001), "F32"});
+    file.tensors.push_back({bias, {out}, std::vector<double>(out), "F32"});
+  }
+  return Model::load_bytes(file.build());
 }
 
 std::shared_ptr<const Model> heavy_model() {

@@ -73,8 +73,9 @@ TestModel make_model(std::size_t columns, std::size_t outputs, const std::string
                      const std::string& precision = "fp32");
 
 /// One feature, one score and millions of operations for it: `kHeavyRows` rows take far longer
-/// than any test waits, unless their job is cancelled.
+/// than any test waits, unless their job is cancelled. One for the process, or a new one.
 std::shared_ptr<const Model> heavy_model();
+std::shared_ptr<const Model> make_heavy_model();
 inline constexpr std::size_t kHeavyRows = 1'000'000;
 /// Asks the heavy model, published as "heavy", for that.
 Buffer heavy_call(std::optional<std::int32_t> deadline_ms = {}, std::int32_t sequence_id = 7);
