@@ -96,6 +96,7 @@ def _model_facts(served: ServedModel) -> dict[str, Any]:
         "features": list(model.features),
         "classes": list(model.classes),
         "categories": {name: list(names) for name, names in model.categories.items()},
+        "hashes_names": model.hashes_names,
         "outputs": list(model.output_names),
         "label": model.label,
         "plan": list(model.plan),
