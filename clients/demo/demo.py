@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,9 +160,9 @@ def run(folder: Path, console: Console) -> bool:
     """Runs the demo under `folder`; returns whether all scores agree."""
     with console.status("Training on breast_cancer, diabetes and digits"):
         models = train_models()
-    for model in models:
-        with console.status(f"Importing {model.name}"):
-            import_model(model, folder)
+    names = ", ".join(model.name for model in models)
+    with console.status(f"Importing {names}"), ThreadPoolExecutor() as imports:
+        list(imports.map(lambda model: import_model(model, folder), models))
     table = Table(
         title="Held-out rows, scored by one server", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
