@@ -5,40 +5,16 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from command_line import COMMAND, assert_fails, run
 from onnx import TensorProto, helper
 
-COMMAND = [sys.executable, "-c", "from thriftscore.cli.app import main; main()"]
 WEIGHTS = np.array([[0.5], [-1.5]], np.float32)
-
-
-def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {name: value for name, value in os.environ.items() if name[:12] != "THRIFTSCORE_"}
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        env={**variables, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-
-
-def assert_fails(done: subprocess.CompletedProcess[str], status: int, *said: str) -> None:
-    """One line of error and nothing else."""
-    assert done.returncode == status, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
-    for text in said:
-        assert text in done.stderr
 
 
 def write_onnx(path: Path, operator: str = "Sigmoid") -> Path:

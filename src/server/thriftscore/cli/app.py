@@ -20,6 +20,7 @@ from thriftscore.errors import ConfigurationError, InvalidArgument, ModelRefused
 # Where each command lives. A command is a function, or a Typer of its own with sub-commands.
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "bench": ("thriftscore.cli.bench", "bench"),
+    "health": ("thriftscore.cli.health", "health"),
     "import": ("thriftscore.cli.import_model", "import_command"),
     "models": ("thriftscore.cli.models", "models"),
     "serve": ("thriftscore.cli.serve", "serve"),

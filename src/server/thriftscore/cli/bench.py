@@ -12,8 +12,8 @@ import typer
 from thriftscore.cli import bench_options as options
 from thriftscore.cli.bench_options import Arrivals, Datatype, Method, Mode, Protocol, Transport
 from thriftscore.cli.load_generator import echo_server, failed, run_load
-from thriftscore.cli.model_features import model_features
 from thriftscore.cli.output import Step, print_facts, print_json, print_rows, progress
+from thriftscore.cli.server_connection import ServerConnection
 from thriftscore.errors import ConfigurationError, ThriftscoreError
 
 bench = typer.Typer(no_args_is_help=True, help="Measure a server.")
@@ -96,7 +96,8 @@ def _complete(settings: dict[str, Any]) -> None:
     is_named = method is Method.SCORE_NAMED
     if settings["features"] is not None and not is_named:
         return
-    names = model_features(settings["endpoint"], settings["model"])
+    with ServerConnection(settings["endpoint"]) as server:
+        names = list(server.call("model_metadata", settings["model"], "").feature_names)
     if is_named:
         settings["feature_name"] = names
     if settings["features"] is None:
