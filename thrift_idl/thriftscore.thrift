@@ -338,7 +338,15 @@ struct ModelMetadata {
   /** Labels of the model and the version each names. */
   15: map<string, i64> labels = {},
   /** What is done with NaN in the features: "refuse" (INVALID_ARGUMENT) or "propagate". */
-  16: string missing_values = ""
+  16: string missing_values = "",
+  /** For each feature whose value is an index of names: the names. */
+  17: map<string, list<string>> categories = {},
+  /** Weights by which requests without a version are spread over labels or versions; empty = all
+   *  of them get the default version. */
+  18: map<string, i32> split = {},
+  /** The label or version that scores the rows of the default version as well, to be compared;
+   *  empty = none. */
+  19: string shadow = ""
 }
 
 /** How often something happened and how long it took in all. */
@@ -387,6 +395,31 @@ struct MethodStatistics {
   9: i64 max_ns = 0
 }
 
+/**
+ * How the scores of a shadow version differ from those that were answered. A difference is the
+ * largest |shadow score - answered score| of a row. Rows whose difference is NaN count in `rows`.
+ */
+struct ShadowStatistics {
+  /** The version that scored the same rows, as a number. */
+  1: string shadow_version = "",
+  /** Rows compared. */
+  2: i64 rows = 0,
+  /** Rows left out, because the shadow could not keep up. */
+  3: i64 dropped_rows = 0,
+  /** Rows that the shadow version refused. */
+  4: i64 failed_rows = 0,
+  /** The largest difference. */
+  5: double max_difference = 0,
+  /** The mean difference. */
+  6: double mean_difference = 0,
+  /** Median difference, within 2 % as are the other quantiles. */
+  7: double p50_difference = 0,
+  /** Quantile 0.9 of the differences. */
+  8: double p90_difference = 0,
+  /** Quantile 0.99 of the differences. */
+  9: double p99_difference = 0
+}
+
 /** Statistics of one version since it was loaded. */
 struct ModelStatistics {
   /** The name of the model. */
@@ -402,7 +435,9 @@ struct ModelStatistics {
   /** Where the time went. */
   6: optional InferenceStatistics inference_stats,
   /** One entry for each method and outcome that occurred. */
-  7: list<MethodStatistics> method_stats = []
+  7: list<MethodStatistics> method_stats = [],
+  /** One entry for each version that was a shadow of this one. */
+  8: list<ShadowStatistics> shadow_stats = []
 }
 
 /** Statistics of the versions asked for. */
@@ -517,7 +552,9 @@ struct RepositoryIndexResponse {
   /** The versions. */
   1: list<VersionStatus> versions = [],
   /** `context.request_id` of the request, where it had one. */
-  2: optional string request_id
+  2: optional string request_id,
+  /** Why the repository cannot be read at present; empty = it can. What is served stays served. */
+  3: string repository_error = ""
 }
 
 /** Names a version of a model. */
@@ -536,7 +573,7 @@ struct LabelRequest {
   1: string model_name = "",
   /** Same characters as a model name, and not a number. */
   2: string label = "",
-  /** The version to name; unused by remove_label. It must be AVAILABLE. */
+  /** The version to name; only set_label uses it. It must be AVAILABLE. */
   3: i64 version = 0,
   /** Who asks, and how long they will wait. */
   4: optional RequestContext context
@@ -565,5 +602,8 @@ service ModelRepositoryService {
   RepositoryChange set_label(1: LabelRequest request) throws (1: ScoringError error),
 
   /** Removes a label; its version stays. */
-  RepositoryChange remove_label(1: LabelRequest request) throws (1: ScoringError error)
+  RepositoryChange remove_label(1: LabelRequest request) throws (1: ScoringError error),
+
+  /** Points a label at the version it named before, which is loaded first where it is not. */
+  RepositoryChange rollback_label(1: LabelRequest request) throws (1: ScoringError error)
 }

@@ -151,9 +151,18 @@ def test_a_publisher_killed_at_any_step_leaves_the_old_or_the_whole_new_version(
 
 def test_labels_are_set_on_disk(tmp_path: Path, new_version: Make) -> None:
     publish(tmp_path, "m", new_version(1.0))
-    assert set_published_label(tmp_path, "m", "stable", 1) == {"stable": 1}
-    assert set_published_label(tmp_path, "m", "canary", 1) == {"canary": 1, "stable": 1}
-    assert json.loads((tmp_path / "m" / "labels.json").read_text()) == {"canary": 1, "stable": 1}
+    assert set_published_label(tmp_path, "m", "stable", 1).versions == {"stable": 1}
+    assert set_published_label(tmp_path, "m", "canary", 1).versions == {"canary": 1, "stable": 1}
+    written = json.loads((tmp_path / "m" / "labels.json").read_text())
+    assert [change.pop("at") for change in written["$history"]]
+    assert written == {
+        "canary": 1,
+        "stable": 1,
+        "$history": [
+            {"label": "stable", "before": None, "after": 1, "change": "set"},
+            {"label": "canary", "before": None, "after": 1, "change": "set"},
+        ],
+    }
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["1", "labels.json"]
     with pytest.raises(InvalidArgument, match="label '7'"):
         set_published_label(tmp_path, "m", "7", 1)
@@ -193,4 +202,5 @@ def test_writers_of_labels_do_not_lose_each_other(tmp_path: Path) -> None:
         thread.join()
     with Directory.open_root(tmp_path / "m") as model:
         labels = json.loads(model.read("labels.json", 10_000))
+    assert len(labels.pop("$history")) == 16
     assert labels == {f"label{n}": 1 for n in range(16)}

@@ -72,7 +72,7 @@ def test_numbers_and_labels_name_versions_and_the_newest_is_the_default(
     registry.set_label("m", "stable", 1)
     registry.set_label("m", "canary", 2)
     assert [answer(registry, v) for v in ("stable", "canary", "")] == [1.0, 2.0, 1.0]
-    assert registry.labels("m") == {"stable": 1, "canary": 2}
+    assert registry.labels("m").versions == {"stable": 1, "canary": 2}
     first, second = registry.index()
     assert (first.labels, first.is_default) == (("stable",), True)
     assert (second.labels, second.is_default) == (("canary",), False)

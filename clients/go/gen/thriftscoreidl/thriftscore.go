@@ -4912,6 +4912,11 @@ func (p *TensorMetadata) String() string {
 //  - SourceFormat: The file the model was imported from: "onnx", "sklearn".
 //  - Labels: Labels of the model and the version each names.
 //  - MissingValues: What is done with NaN in the features: "refuse" (INVALID_ARGUMENT) or "propagate".
+//  - Categories: For each feature whose value is an index of names: the names.
+//  - Split: Weights by which requests without a version are spread over labels or versions; empty = all
+// of them get the default version.
+//  - Shadow: The label or version that scores the rows of the default version as well, to be compared;
+// empty = none.
 type ModelMetadata struct {
   Name string `thrift:"name,1" db:"name" json:"name"`
   ModelVersion string `thrift:"model_version,2" db:"model_version" json:"model_version"`
@@ -4929,6 +4934,9 @@ type ModelMetadata struct {
   SourceFormat string `thrift:"source_format,14" db:"source_format" json:"source_format"`
   Labels map[string]int64 `thrift:"labels,15" db:"labels" json:"labels"`
   MissingValues string `thrift:"missing_values,16" db:"missing_values" json:"missing_values"`
+  Categories map[string][]string `thrift:"categories,17" db:"categories" json:"categories"`
+  Split map[string]int32 `thrift:"split,18" db:"split" json:"split"`
+  Shadow string `thrift:"shadow,19" db:"shadow" json:"shadow"`
 }
 
 func NewModelMetadata() *ModelMetadata {
@@ -4949,6 +4957,12 @@ Classes: []string{
 },
 
 Labels: map[string]int64{
+},
+
+Categories: map[string][]string{
+},
+
+Split: map[string]int32{
 },
 }
 }
@@ -5016,6 +5030,18 @@ func (p *ModelMetadata) GetLabels() map[string]int64 {
 
 func (p *ModelMetadata) GetMissingValues() string {
   return p.MissingValues
+}
+
+func (p *ModelMetadata) GetCategories() map[string][]string {
+  return p.Categories
+}
+
+func (p *ModelMetadata) GetSplit() map[string]int32 {
+  return p.Split
+}
+
+func (p *ModelMetadata) GetShadow() string {
+  return p.Shadow
 }
 func (p *ModelMetadata) Read(ctx context.Context, iprot thrift.TProtocol) error {
   if _, err := iprot.ReadStructBegin(ctx); err != nil {
@@ -5183,6 +5209,36 @@ func (p *ModelMetadata) Read(ctx context.Context, iprot thrift.TProtocol) error 
     case 16:
       if fieldTypeId == thrift.STRING {
         if err := p.ReadField16(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 17:
+      if fieldTypeId == thrift.MAP {
+        if err := p.ReadField17(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 18:
+      if fieldTypeId == thrift.MAP {
+        if err := p.ReadField18(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 19:
+      if fieldTypeId == thrift.STRING {
+        if err := p.ReadField19(ctx, iprot); err != nil {
           return err
         }
       } else {
@@ -5439,6 +5495,83 @@ func (p *ModelMetadata)  ReadField16(ctx context.Context, iprot thrift.TProtocol
   return nil
 }
 
+func (p *ModelMetadata)  ReadField17(ctx context.Context, iprot thrift.TProtocol) error {
+  _, _, size, err := iprot.ReadMapBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading map begin: ", err)
+  }
+  tMap := make(map[string][]string, size)
+  p.Categories =  tMap
+  for i := 0; i < size; i ++ {
+var _key41 string
+    if v, err := iprot.ReadString(ctx); err != nil {
+    return thrift.PrependError("error reading field 0: ", err)
+} else {
+    _key41 = v
+}
+    _, size, err := iprot.ReadListBegin(ctx)
+    if err != nil {
+      return thrift.PrependError("error reading list begin: ", err)
+    }
+    tSlice := make([]string, 0, size)
+    _val42 :=  tSlice
+    for i := 0; i < size; i ++ {
+var _elem43 string
+      if v, err := iprot.ReadString(ctx); err != nil {
+      return thrift.PrependError("error reading field 0: ", err)
+} else {
+      _elem43 = v
+}
+      _val42 = append(_val42, _elem43)
+    }
+    if err := iprot.ReadListEnd(ctx); err != nil {
+      return thrift.PrependError("error reading list end: ", err)
+    }
+    p.Categories[_key41] = _val42
+  }
+  if err := iprot.ReadMapEnd(ctx); err != nil {
+    return thrift.PrependError("error reading map end: ", err)
+  }
+  return nil
+}
+
+func (p *ModelMetadata)  ReadField18(ctx context.Context, iprot thrift.TProtocol) error {
+  _, _, size, err := iprot.ReadMapBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading map begin: ", err)
+  }
+  tMap := make(map[string]int32, size)
+  p.Split =  tMap
+  for i := 0; i < size; i ++ {
+var _key44 string
+    if v, err := iprot.ReadString(ctx); err != nil {
+    return thrift.PrependError("error reading field 0: ", err)
+} else {
+    _key44 = v
+}
+var _val45 int32
+    if v, err := iprot.ReadI32(ctx); err != nil {
+    return thrift.PrependError("error reading field 0: ", err)
+} else {
+    _val45 = v
+}
+    p.Split[_key44] = _val45
+  }
+  if err := iprot.ReadMapEnd(ctx); err != nil {
+    return thrift.PrependError("error reading map end: ", err)
+  }
+  return nil
+}
+
+func (p *ModelMetadata)  ReadField19(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadString(ctx); err != nil {
+  return thrift.PrependError("error reading field 19: ", err)
+} else {
+  p.Shadow = v
+}
+  return nil
+}
+
 func (p *ModelMetadata) Write(ctx context.Context, oprot thrift.TProtocol) error {
   if err := oprot.WriteStructBegin(ctx, "ModelMetadata"); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
@@ -5459,6 +5592,9 @@ func (p *ModelMetadata) Write(ctx context.Context, oprot thrift.TProtocol) error
     if err := p.writeField14(ctx, oprot); err != nil { return err }
     if err := p.writeField15(ctx, oprot); err != nil { return err }
     if err := p.writeField16(ctx, oprot); err != nil { return err }
+    if err := p.writeField17(ctx, oprot); err != nil { return err }
+    if err := p.writeField18(ctx, oprot); err != nil { return err }
+    if err := p.writeField19(ctx, oprot); err != nil { return err }
   }
   if err := oprot.WriteFieldStop(ctx); err != nil {
     return thrift.PrependError("write field stop error: ", err) }
@@ -5679,6 +5815,64 @@ func (p *ModelMetadata) writeField16(ctx context.Context, oprot thrift.TProtocol
   return err
 }
 
+func (p *ModelMetadata) writeField17(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "categories", thrift.MAP, 17); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 17:categories: ", p), err) }
+  if err := oprot.WriteMapBegin(ctx, thrift.STRING, thrift.LIST, len(p.Categories)); err != nil {
+    return thrift.PrependError("error writing map begin: ", err)
+  }
+  for k, v := range p.Categories {
+    if err := oprot.WriteString(ctx, string(k)); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+    if err := oprot.WriteListBegin(ctx, thrift.STRING, len(v)); err != nil {
+      return thrift.PrependError("error writing list begin: ", err)
+    }
+    for _, v := range v {
+      if err := oprot.WriteString(ctx, string(v)); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+    }
+    if err := oprot.WriteListEnd(ctx); err != nil {
+      return thrift.PrependError("error writing list end: ", err)
+    }
+  }
+  if err := oprot.WriteMapEnd(ctx); err != nil {
+    return thrift.PrependError("error writing map end: ", err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 17:categories: ", p), err) }
+  return err
+}
+
+func (p *ModelMetadata) writeField18(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "split", thrift.MAP, 18); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 18:split: ", p), err) }
+  if err := oprot.WriteMapBegin(ctx, thrift.STRING, thrift.I32, len(p.Split)); err != nil {
+    return thrift.PrependError("error writing map begin: ", err)
+  }
+  for k, v := range p.Split {
+    if err := oprot.WriteString(ctx, string(k)); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+    if err := oprot.WriteI32(ctx, int32(v)); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+  }
+  if err := oprot.WriteMapEnd(ctx); err != nil {
+    return thrift.PrependError("error writing map end: ", err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 18:split: ", p), err) }
+  return err
+}
+
+func (p *ModelMetadata) writeField19(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "shadow", thrift.STRING, 19); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 19:shadow: ", p), err) }
+  if err := oprot.WriteString(ctx, string(p.Shadow)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.shadow (19) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 19:shadow: ", p), err) }
+  return err
+}
+
 func (p *ModelMetadata) Equals(other *ModelMetadata) bool {
   if p == other {
     return true
@@ -5689,30 +5883,30 @@ func (p *ModelMetadata) Equals(other *ModelMetadata) bool {
   if p.ModelVersion != other.ModelVersion { return false }
   if len(p.Versions) != len(other.Versions) { return false }
   for i, _tgt := range p.Versions {
-    _src41 := other.Versions[i]
-    if _tgt != _src41 { return false }
+    _src46 := other.Versions[i]
+    if _tgt != _src46 { return false }
   }
   if p.Platform != other.Platform { return false }
   if len(p.Inputs) != len(other.Inputs) { return false }
   for i, _tgt := range p.Inputs {
-    _src42 := other.Inputs[i]
-    if !_tgt.Equals(_src42) { return false }
+    _src47 := other.Inputs[i]
+    if !_tgt.Equals(_src47) { return false }
   }
   if len(p.Outputs) != len(other.Outputs) { return false }
   for i, _tgt := range p.Outputs {
-    _src43 := other.Outputs[i]
-    if !_tgt.Equals(_src43) { return false }
+    _src48 := other.Outputs[i]
+    if !_tgt.Equals(_src48) { return false }
   }
   if len(p.FeatureNames) != len(other.FeatureNames) { return false }
   for i, _tgt := range p.FeatureNames {
-    _src44 := other.FeatureNames[i]
-    if _tgt != _src44 { return false }
+    _src49 := other.FeatureNames[i]
+    if _tgt != _src49 { return false }
   }
   if p.Task != other.Task { return false }
   if len(p.Classes) != len(other.Classes) { return false }
   for i, _tgt := range p.Classes {
-    _src45 := other.Classes[i]
-    if _tgt != _src45 { return false }
+    _src50 := other.Classes[i]
+    if _tgt != _src50 { return false }
   }
   if p.Link != other.Link { return false }
   if p.Precision != other.Precision { return false }
@@ -5721,10 +5915,25 @@ func (p *ModelMetadata) Equals(other *ModelMetadata) bool {
   if p.SourceFormat != other.SourceFormat { return false }
   if len(p.Labels) != len(other.Labels) { return false }
   for k, _tgt := range p.Labels {
-    _src46 := other.Labels[k]
-    if _tgt != _src46 { return false }
+    _src51 := other.Labels[k]
+    if _tgt != _src51 { return false }
   }
   if p.MissingValues != other.MissingValues { return false }
+  if len(p.Categories) != len(other.Categories) { return false }
+  for k, _tgt := range p.Categories {
+    _src52 := other.Categories[k]
+    if len(_tgt) != len(_src52) { return false }
+    for i, _tgt := range _tgt {
+      _src53 := _src52[i]
+      if _tgt != _src53 { return false }
+    }
+  }
+  if len(p.Split) != len(other.Split) { return false }
+  for k, _tgt := range p.Split {
+    _src54 := other.Split[k]
+    if _tgt != _src54 { return false }
+  }
+  if p.Shadow != other.Shadow { return false }
   return true
 }
 
@@ -6619,6 +6828,406 @@ func (p *MethodStatistics) String() string {
   return fmt.Sprintf("MethodStatistics(%+v)", *p)
 }
 
+// How the scores of a shadow version differ from those that were answered. A difference is the
+// largest |shadow score - answered score| of a row. Rows whose difference is NaN count in `rows`.
+// 
+// Attributes:
+//  - ShadowVersion: The version that scored the same rows, as a number.
+//  - Rows: Rows compared.
+//  - DroppedRows: Rows left out, because the shadow could not keep up.
+//  - FailedRows: Rows that the shadow version refused.
+//  - MaxDifference: The largest difference.
+//  - MeanDifference: The mean difference.
+//  - P50Difference: Median difference, within 2 % as are the other quantiles.
+//  - P90Difference: Quantile 0.9 of the differences.
+//  - P99Difference: Quantile 0.99 of the differences.
+type ShadowStatistics struct {
+  ShadowVersion string `thrift:"shadow_version,1" db:"shadow_version" json:"shadow_version"`
+  Rows int64 `thrift:"rows,2" db:"rows" json:"rows"`
+  DroppedRows int64 `thrift:"dropped_rows,3" db:"dropped_rows" json:"dropped_rows"`
+  FailedRows int64 `thrift:"failed_rows,4" db:"failed_rows" json:"failed_rows"`
+  MaxDifference float64 `thrift:"max_difference,5" db:"max_difference" json:"max_difference"`
+  MeanDifference float64 `thrift:"mean_difference,6" db:"mean_difference" json:"mean_difference"`
+  P50Difference float64 `thrift:"p50_difference,7" db:"p50_difference" json:"p50_difference"`
+  P90Difference float64 `thrift:"p90_difference,8" db:"p90_difference" json:"p90_difference"`
+  P99Difference float64 `thrift:"p99_difference,9" db:"p99_difference" json:"p99_difference"`
+}
+
+func NewShadowStatistics() *ShadowStatistics {
+  return &ShadowStatistics{}
+}
+
+
+func (p *ShadowStatistics) GetShadowVersion() string {
+  return p.ShadowVersion
+}
+
+func (p *ShadowStatistics) GetRows() int64 {
+  return p.Rows
+}
+
+func (p *ShadowStatistics) GetDroppedRows() int64 {
+  return p.DroppedRows
+}
+
+func (p *ShadowStatistics) GetFailedRows() int64 {
+  return p.FailedRows
+}
+
+func (p *ShadowStatistics) GetMaxDifference() float64 {
+  return p.MaxDifference
+}
+
+func (p *ShadowStatistics) GetMeanDifference() float64 {
+  return p.MeanDifference
+}
+
+func (p *ShadowStatistics) GetP50Difference() float64 {
+  return p.P50Difference
+}
+
+func (p *ShadowStatistics) GetP90Difference() float64 {
+  return p.P90Difference
+}
+
+func (p *ShadowStatistics) GetP99Difference() float64 {
+  return p.P99Difference
+}
+func (p *ShadowStatistics) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.STRING {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 4:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 5:
+      if fieldTypeId == thrift.DOUBLE {
+        if err := p.ReadField5(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 6:
+      if fieldTypeId == thrift.DOUBLE {
+        if err := p.ReadField6(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 7:
+      if fieldTypeId == thrift.DOUBLE {
+        if err := p.ReadField7(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 8:
+      if fieldTypeId == thrift.DOUBLE {
+        if err := p.ReadField8(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 9:
+      if fieldTypeId == thrift.DOUBLE {
+        if err := p.ReadField9(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadString(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  p.ShadowVersion = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 2: ", err)
+} else {
+  p.Rows = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 3: ", err)
+} else {
+  p.DroppedRows = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 4: ", err)
+} else {
+  p.FailedRows = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField5(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadDouble(ctx); err != nil {
+  return thrift.PrependError("error reading field 5: ", err)
+} else {
+  p.MaxDifference = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField6(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadDouble(ctx); err != nil {
+  return thrift.PrependError("error reading field 6: ", err)
+} else {
+  p.MeanDifference = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField7(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadDouble(ctx); err != nil {
+  return thrift.PrependError("error reading field 7: ", err)
+} else {
+  p.P50Difference = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField8(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadDouble(ctx); err != nil {
+  return thrift.PrependError("error reading field 8: ", err)
+} else {
+  p.P90Difference = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics)  ReadField9(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadDouble(ctx); err != nil {
+  return thrift.PrependError("error reading field 9: ", err)
+} else {
+  p.P99Difference = v
+}
+  return nil
+}
+
+func (p *ShadowStatistics) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "ShadowStatistics"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+    if err := p.writeField4(ctx, oprot); err != nil { return err }
+    if err := p.writeField5(ctx, oprot); err != nil { return err }
+    if err := p.writeField6(ctx, oprot); err != nil { return err }
+    if err := p.writeField7(ctx, oprot); err != nil { return err }
+    if err := p.writeField8(ctx, oprot); err != nil { return err }
+    if err := p.writeField9(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *ShadowStatistics) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "shadow_version", thrift.STRING, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:shadow_version: ", p), err) }
+  if err := oprot.WriteString(ctx, string(p.ShadowVersion)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.shadow_version (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:shadow_version: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "rows", thrift.I64, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:rows: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Rows)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.rows (2) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:rows: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "dropped_rows", thrift.I64, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:dropped_rows: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.DroppedRows)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.dropped_rows (3) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:dropped_rows: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField4(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "failed_rows", thrift.I64, 4); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 4:failed_rows: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.FailedRows)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.failed_rows (4) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 4:failed_rows: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField5(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "max_difference", thrift.DOUBLE, 5); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 5:max_difference: ", p), err) }
+  if err := oprot.WriteDouble(ctx, float64(p.MaxDifference)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.max_difference (5) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 5:max_difference: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField6(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "mean_difference", thrift.DOUBLE, 6); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 6:mean_difference: ", p), err) }
+  if err := oprot.WriteDouble(ctx, float64(p.MeanDifference)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.mean_difference (6) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 6:mean_difference: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField7(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "p50_difference", thrift.DOUBLE, 7); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 7:p50_difference: ", p), err) }
+  if err := oprot.WriteDouble(ctx, float64(p.P50Difference)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.p50_difference (7) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 7:p50_difference: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField8(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "p90_difference", thrift.DOUBLE, 8); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 8:p90_difference: ", p), err) }
+  if err := oprot.WriteDouble(ctx, float64(p.P90Difference)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.p90_difference (8) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 8:p90_difference: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) writeField9(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "p99_difference", thrift.DOUBLE, 9); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 9:p99_difference: ", p), err) }
+  if err := oprot.WriteDouble(ctx, float64(p.P99Difference)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.p99_difference (9) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 9:p99_difference: ", p), err) }
+  return err
+}
+
+func (p *ShadowStatistics) Equals(other *ShadowStatistics) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.ShadowVersion != other.ShadowVersion { return false }
+  if p.Rows != other.Rows { return false }
+  if p.DroppedRows != other.DroppedRows { return false }
+  if p.FailedRows != other.FailedRows { return false }
+  if p.MaxDifference != other.MaxDifference { return false }
+  if p.MeanDifference != other.MeanDifference { return false }
+  if p.P50Difference != other.P50Difference { return false }
+  if p.P90Difference != other.P90Difference { return false }
+  if p.P99Difference != other.P99Difference { return false }
+  return true
+}
+
+func (p *ShadowStatistics) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("ShadowStatistics(%+v)", *p)
+}
+
 // Statistics of one version since it was loaded.
 // 
 // Attributes:
@@ -6629,6 +7238,7 @@ func (p *MethodStatistics) String() string {
 //  - ExecutionCount: Calls of the kernels: fewer than requests where requests were joined.
 //  - InferenceStats: Where the time went.
 //  - MethodStats: One entry for each method and outcome that occurred.
+//  - ShadowStats: One entry for each version that was a shadow of this one.
 type ModelStatistics struct {
   Name string `thrift:"name,1" db:"name" json:"name"`
   ModelVersion string `thrift:"model_version,2" db:"model_version" json:"model_version"`
@@ -6637,11 +7247,15 @@ type ModelStatistics struct {
   ExecutionCount int64 `thrift:"execution_count,5" db:"execution_count" json:"execution_count"`
   InferenceStats *InferenceStatistics `thrift:"inference_stats,6" db:"inference_stats" json:"inference_stats,omitempty"`
   MethodStats []*MethodStatistics `thrift:"method_stats,7" db:"method_stats" json:"method_stats"`
+  ShadowStats []*ShadowStatistics `thrift:"shadow_stats,8" db:"shadow_stats" json:"shadow_stats"`
 }
 
 func NewModelStatistics() *ModelStatistics {
   return &ModelStatistics{
 MethodStats: []*MethodStatistics{
+},
+
+ShadowStats: []*ShadowStatistics{
 },
 }
 }
@@ -6676,6 +7290,10 @@ return p.InferenceStats
 
 func (p *ModelStatistics) GetMethodStats() []*MethodStatistics {
   return p.MethodStats
+}
+
+func (p *ModelStatistics) GetShadowStats() []*ShadowStatistics {
+  return p.ShadowStats
 }
 func (p *ModelStatistics) IsSetInferenceStats() bool {
   return p.InferenceStats != nil
@@ -6764,6 +7382,16 @@ func (p *ModelStatistics) Read(ctx context.Context, iprot thrift.TProtocol) erro
           return err
         }
       }
+    case 8:
+      if fieldTypeId == thrift.LIST {
+        if err := p.ReadField8(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
     default:
       if err := iprot.Skip(ctx, fieldTypeId); err != nil {
         return err
@@ -6840,11 +7468,31 @@ func (p *ModelStatistics)  ReadField7(ctx context.Context, iprot thrift.TProtoco
   tSlice := make([]*MethodStatistics, 0, size)
   p.MethodStats =  tSlice
   for i := 0; i < size; i ++ {
-    _elem47 := &MethodStatistics{}
-    if err := _elem47.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem47), err)
+    _elem55 := &MethodStatistics{}
+    if err := _elem55.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem55), err)
     }
-    p.MethodStats = append(p.MethodStats, _elem47)
+    p.MethodStats = append(p.MethodStats, _elem55)
+  }
+  if err := iprot.ReadListEnd(ctx); err != nil {
+    return thrift.PrependError("error reading list end: ", err)
+  }
+  return nil
+}
+
+func (p *ModelStatistics)  ReadField8(ctx context.Context, iprot thrift.TProtocol) error {
+  _, size, err := iprot.ReadListBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading list begin: ", err)
+  }
+  tSlice := make([]*ShadowStatistics, 0, size)
+  p.ShadowStats =  tSlice
+  for i := 0; i < size; i ++ {
+    _elem56 := &ShadowStatistics{}
+    if err := _elem56.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem56), err)
+    }
+    p.ShadowStats = append(p.ShadowStats, _elem56)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -6863,6 +7511,7 @@ func (p *ModelStatistics) Write(ctx context.Context, oprot thrift.TProtocol) err
     if err := p.writeField5(ctx, oprot); err != nil { return err }
     if err := p.writeField6(ctx, oprot); err != nil { return err }
     if err := p.writeField7(ctx, oprot); err != nil { return err }
+    if err := p.writeField8(ctx, oprot); err != nil { return err }
   }
   if err := oprot.WriteFieldStop(ctx); err != nil {
     return thrift.PrependError("write field stop error: ", err) }
@@ -6953,6 +7602,25 @@ func (p *ModelStatistics) writeField7(ctx context.Context, oprot thrift.TProtoco
   return err
 }
 
+func (p *ModelStatistics) writeField8(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "shadow_stats", thrift.LIST, 8); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 8:shadow_stats: ", p), err) }
+  if err := oprot.WriteListBegin(ctx, thrift.STRUCT, len(p.ShadowStats)); err != nil {
+    return thrift.PrependError("error writing list begin: ", err)
+  }
+  for _, v := range p.ShadowStats {
+    if err := v.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", v), err)
+    }
+  }
+  if err := oprot.WriteListEnd(ctx); err != nil {
+    return thrift.PrependError("error writing list end: ", err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 8:shadow_stats: ", p), err) }
+  return err
+}
+
 func (p *ModelStatistics) Equals(other *ModelStatistics) bool {
   if p == other {
     return true
@@ -6967,8 +7635,13 @@ func (p *ModelStatistics) Equals(other *ModelStatistics) bool {
   if !p.InferenceStats.Equals(other.InferenceStats) { return false }
   if len(p.MethodStats) != len(other.MethodStats) { return false }
   for i, _tgt := range p.MethodStats {
-    _src48 := other.MethodStats[i]
-    if !_tgt.Equals(_src48) { return false }
+    _src57 := other.MethodStats[i]
+    if !_tgt.Equals(_src57) { return false }
+  }
+  if len(p.ShadowStats) != len(other.ShadowStats) { return false }
+  for i, _tgt := range p.ShadowStats {
+    _src58 := other.ShadowStats[i]
+    if !_tgt.Equals(_src58) { return false }
   }
   return true
 }
@@ -7045,14 +7718,17 @@ func (p *ModelStatisticsResponse)  ReadField1(ctx context.Context, iprot thrift.
   tSlice := make([]*ModelStatistics, 0, size)
   p.ModelStats =  tSlice
   for i := 0; i < size; i ++ {
-    _elem49 := &ModelStatistics{
+    _elem59 := &ModelStatistics{
     MethodStats: []*MethodStatistics{
     },
+
+    ShadowStats: []*ShadowStatistics{
+    },
 }
-    if err := _elem49.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem49), err)
+    if err := _elem59.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem59), err)
     }
-    p.ModelStats = append(p.ModelStats, _elem49)
+    p.ModelStats = append(p.ModelStats, _elem59)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -7100,8 +7776,8 @@ func (p *ModelStatisticsResponse) Equals(other *ModelStatisticsResponse) bool {
   }
   if len(p.ModelStats) != len(other.ModelStats) { return false }
   for i, _tgt := range p.ModelStats {
-    _src50 := other.ModelStats[i]
-    if !_tgt.Equals(_src50) { return false }
+    _src60 := other.ModelStats[i]
+    if !_tgt.Equals(_src60) { return false }
   }
   return true
 }
@@ -7322,13 +7998,13 @@ func (p *VersionStatus)  ReadField6(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]string, 0, size)
   p.Labels =  tSlice
   for i := 0; i < size; i ++ {
-var _elem51 string
+var _elem61 string
     if v, err := iprot.ReadString(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _elem51 = v
+    _elem61 = v
 }
-    p.Labels = append(p.Labels, _elem51)
+    p.Labels = append(p.Labels, _elem61)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -7455,8 +8131,8 @@ func (p *VersionStatus) Equals(other *VersionStatus) bool {
   if p.Digest != other.Digest { return false }
   if len(p.Labels) != len(other.Labels) { return false }
   for i, _tgt := range p.Labels {
-    _src52 := other.Labels[i]
-    if _tgt != _src52 { return false }
+    _src62 := other.Labels[i]
+    if _tgt != _src62 { return false }
   }
   if p.IsDefault != other.IsDefault { return false }
   return true
@@ -7660,9 +8336,11 @@ func (p *RepositoryIndexRequest) String() string {
 // Attributes:
 //  - Versions: The versions.
 //  - RequestID: `context.request_id` of the request, where it had one.
+//  - RepositoryError: Why the repository cannot be read at present; empty = it can. What is served stays served.
 type RepositoryIndexResponse struct {
   Versions []*VersionStatus `thrift:"versions,1" db:"versions" json:"versions"`
   RequestID *string `thrift:"request_id,2" db:"request_id" json:"request_id,omitempty"`
+  RepositoryError string `thrift:"repository_error,3" db:"repository_error" json:"repository_error"`
 }
 
 func NewRepositoryIndexResponse() *RepositoryIndexResponse {
@@ -7682,6 +8360,10 @@ func (p *RepositoryIndexResponse) GetRequestID() string {
     return RepositoryIndexResponse_RequestID_DEFAULT
   }
 return *p.RequestID
+}
+
+func (p *RepositoryIndexResponse) GetRepositoryError() string {
+  return p.RepositoryError
 }
 func (p *RepositoryIndexResponse) IsSetRequestID() bool {
   return p.RequestID != nil
@@ -7720,6 +8402,16 @@ func (p *RepositoryIndexResponse) Read(ctx context.Context, iprot thrift.TProtoc
           return err
         }
       }
+    case 3:
+      if fieldTypeId == thrift.STRING {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
     default:
       if err := iprot.Skip(ctx, fieldTypeId); err != nil {
         return err
@@ -7743,16 +8435,16 @@ func (p *RepositoryIndexResponse)  ReadField1(ctx context.Context, iprot thrift.
   tSlice := make([]*VersionStatus, 0, size)
   p.Versions =  tSlice
   for i := 0; i < size; i ++ {
-    _elem53 := &VersionStatus{
+    _elem63 := &VersionStatus{
     State: 1,
 
     Labels: []string{
     },
 }
-    if err := _elem53.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem53), err)
+    if err := _elem63.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem63), err)
     }
-    p.Versions = append(p.Versions, _elem53)
+    p.Versions = append(p.Versions, _elem63)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -7769,12 +8461,22 @@ func (p *RepositoryIndexResponse)  ReadField2(ctx context.Context, iprot thrift.
   return nil
 }
 
+func (p *RepositoryIndexResponse)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadString(ctx); err != nil {
+  return thrift.PrependError("error reading field 3: ", err)
+} else {
+  p.RepositoryError = v
+}
+  return nil
+}
+
 func (p *RepositoryIndexResponse) Write(ctx context.Context, oprot thrift.TProtocol) error {
   if err := oprot.WriteStructBegin(ctx, "RepositoryIndexResponse"); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
   if p != nil {
     if err := p.writeField1(ctx, oprot); err != nil { return err }
     if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
   }
   if err := oprot.WriteFieldStop(ctx); err != nil {
     return thrift.PrependError("write field stop error: ", err) }
@@ -7814,6 +8516,16 @@ func (p *RepositoryIndexResponse) writeField2(ctx context.Context, oprot thrift.
   return err
 }
 
+func (p *RepositoryIndexResponse) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "repository_error", thrift.STRING, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:repository_error: ", p), err) }
+  if err := oprot.WriteString(ctx, string(p.RepositoryError)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.repository_error (3) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:repository_error: ", p), err) }
+  return err
+}
+
 func (p *RepositoryIndexResponse) Equals(other *RepositoryIndexResponse) bool {
   if p == other {
     return true
@@ -7822,8 +8534,8 @@ func (p *RepositoryIndexResponse) Equals(other *RepositoryIndexResponse) bool {
   }
   if len(p.Versions) != len(other.Versions) { return false }
   for i, _tgt := range p.Versions {
-    _src54 := other.Versions[i]
-    if !_tgt.Equals(_src54) { return false }
+    _src64 := other.Versions[i]
+    if !_tgt.Equals(_src64) { return false }
   }
   if p.RequestID != other.RequestID {
     if p.RequestID == nil || other.RequestID == nil {
@@ -7831,6 +8543,7 @@ func (p *RepositoryIndexResponse) Equals(other *RepositoryIndexResponse) bool {
     }
     if (*p.RequestID) != (*other.RequestID) { return false }
   }
+  if p.RepositoryError != other.RepositoryError { return false }
   return true
 }
 
@@ -8032,7 +8745,7 @@ func (p *ModelVersionRequest) String() string {
 // Attributes:
 //  - ModelName: As in ScoreRequest.
 //  - Label: Same characters as a model name, and not a number.
-//  - Version: The version to name; unused by remove_label. It must be AVAILABLE.
+//  - Version: The version to name; only set_label uses it. It must be AVAILABLE.
 //  - Context: Who asks, and how long they will wait.
 type LabelRequest struct {
   ModelName string `thrift:"model_name,1" db:"model_name" json:"model_name"`
@@ -8338,16 +9051,16 @@ func (p *RepositoryChange)  ReadField1(ctx context.Context, iprot thrift.TProtoc
   tSlice := make([]*VersionStatus, 0, size)
   p.Versions =  tSlice
   for i := 0; i < size; i ++ {
-    _elem55 := &VersionStatus{
+    _elem65 := &VersionStatus{
     State: 1,
 
     Labels: []string{
     },
 }
-    if err := _elem55.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem55), err)
+    if err := _elem65.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem65), err)
     }
-    p.Versions = append(p.Versions, _elem55)
+    p.Versions = append(p.Versions, _elem65)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -8417,8 +9130,8 @@ func (p *RepositoryChange) Equals(other *RepositoryChange) bool {
   }
   if len(p.Versions) != len(other.Versions) { return false }
   for i, _tgt := range p.Versions {
-    _src56 := other.Versions[i]
-    if !_tgt.Equals(_src56) { return false }
+    _src66 := other.Versions[i]
+    if !_tgt.Equals(_src66) { return false }
   }
   if p.RequestID != other.RequestID {
     if p.RequestID == nil || other.RequestID == nil {
@@ -8540,20 +9253,20 @@ func (p *ScoringServiceClient) SetLastResponseMeta_(meta thrift.ResponseMeta) {
 
 // True while the server takes requests; UNAVAILABLE before and while draining.
 func (p *ScoringServiceClient) Ping(ctx context.Context) (_r bool, _err error) {
-  var _args57 ScoringServicePingArgs
-  var _result59 ScoringServicePingResult
-  var _meta58 thrift.ResponseMeta
-  _meta58, _err = p.Client_().Call(ctx, "ping", &_args57, &_result59)
-  p.SetLastResponseMeta_(_meta58)
+  var _args67 ScoringServicePingArgs
+  var _result69 ScoringServicePingResult
+  var _meta68 thrift.ResponseMeta
+  _meta68, _err = p.Client_().Call(ctx, "ping", &_args67, &_result69)
+  p.SetLastResponseMeta_(_meta68)
   if _err != nil {
     return
   }
   switch {
-  case _result59.Error!= nil:
-    return _r, _result59.Error
+  case _result69.Error!= nil:
+    return _r, _result69.Error
   }
 
-  return _result59.GetSuccess(), nil
+  return _result69.GetSuccess(), nil
 }
 
 // Scores rows: f(x) = link(bias + sum of weight * term(x)).
@@ -8561,22 +9274,22 @@ func (p *ScoringServiceClient) Ping(ctx context.Context) (_r bool, _err error) {
 // Parameters:
 //  - Request
 func (p *ScoringServiceClient) Score(ctx context.Context, request *ScoreRequest) (_r *ScoreResponse, _err error) {
-  var _args60 ScoringServiceScoreArgs
-  _args60.Request = request
-  var _result62 ScoringServiceScoreResult
-  var _meta61 thrift.ResponseMeta
-  _meta61, _err = p.Client_().Call(ctx, "score", &_args60, &_result62)
-  p.SetLastResponseMeta_(_meta61)
+  var _args70 ScoringServiceScoreArgs
+  _args70.Request = request
+  var _result72 ScoringServiceScoreResult
+  var _meta71 thrift.ResponseMeta
+  _meta71, _err = p.Client_().Call(ctx, "score", &_args70, &_result72)
+  p.SetLastResponseMeta_(_meta71)
   if _err != nil {
     return
   }
   switch {
-  case _result62.Error!= nil:
-    return _r, _result62.Error
+  case _result72.Error!= nil:
+    return _r, _result72.Error
   }
 
-  if _ret63 := _result62.GetSuccess(); _ret63 != nil {
-    return _ret63, nil
+  if _ret73 := _result72.GetSuccess(); _ret73 != nil {
+    return _ret73, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "score failed: unknown result")
 }
@@ -8586,85 +9299,11 @@ func (p *ScoringServiceClient) Score(ctx context.Context, request *ScoreRequest)
 // Parameters:
 //  - Request
 func (p *ScoringServiceClient) ScoreSparse(ctx context.Context, request *SparseScoreRequest) (_r *ScoreResponse, _err error) {
-  var _args64 ScoringServiceScoreSparseArgs
-  _args64.Request = request
-  var _result66 ScoringServiceScoreSparseResult
-  var _meta65 thrift.ResponseMeta
-  _meta65, _err = p.Client_().Call(ctx, "score_sparse", &_args64, &_result66)
-  p.SetLastResponseMeta_(_meta65)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result66.Error!= nil:
-    return _r, _result66.Error
-  }
-
-  if _ret67 := _result66.GetSuccess(); _ret67 != nil {
-    return _ret67, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "score_sparse failed: unknown result")
-}
-
-// Scores one row with the default version; the call that needs no helper in any language.
-// 
-// Parameters:
-//  - ModelName
-//  - Values
-func (p *ScoringServiceClient) ScoreValues(ctx context.Context, model_name string, values []float64) (_r []float64, _err error) {
-  var _args68 ScoringServiceScoreValuesArgs
-  _args68.ModelName = model_name
-  _args68.Values = values
-  var _result70 ScoringServiceScoreValuesResult
-  var _meta69 thrift.ResponseMeta
-  _meta69, _err = p.Client_().Call(ctx, "score_values", &_args68, &_result70)
-  p.SetLastResponseMeta_(_meta69)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result70.Error!= nil:
-    return _r, _result70.Error
-  }
-
-  return _result70.GetSuccess(), nil
-}
-
-// Scores one row given by feature name. A name that is absent is a missing value; a model that
-// hashes names takes any, and what is absent is 0.
-// 
-// Parameters:
-//  - ModelName
-//  - Features
-func (p *ScoringServiceClient) ScoreNamed(ctx context.Context, model_name string, features map[string]float64) (_r []float64, _err error) {
-  var _args71 ScoringServiceScoreNamedArgs
-  _args71.ModelName = model_name
-  _args71.Features = features
-  var _result73 ScoringServiceScoreNamedResult
-  var _meta72 thrift.ResponseMeta
-  _meta72, _err = p.Client_().Call(ctx, "score_named", &_args71, &_result73)
-  p.SetLastResponseMeta_(_meta72)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result73.Error!= nil:
-    return _r, _result73.Error
-  }
-
-  return _result73.GetSuccess(), nil
-}
-
-// (x - mean) / scale, by column, with the model's normaliser.
-// 
-// Parameters:
-//  - Request
-func (p *ScoringServiceClient) Normalize(ctx context.Context, request *NormalizeRequest) (_r *NormalizeResponse, _err error) {
-  var _args74 ScoringServiceNormalizeArgs
+  var _args74 ScoringServiceScoreSparseArgs
   _args74.Request = request
-  var _result76 ScoringServiceNormalizeResult
+  var _result76 ScoringServiceScoreSparseResult
   var _meta75 thrift.ResponseMeta
-  _meta75, _err = p.Client_().Call(ctx, "normalize", &_args74, &_result76)
+  _meta75, _err = p.Client_().Call(ctx, "score_sparse", &_args74, &_result76)
   p.SetLastResponseMeta_(_meta75)
   if _err != nil {
     return
@@ -8677,19 +9316,21 @@ func (p *ScoringServiceClient) Normalize(ctx context.Context, request *Normalize
   if _ret77 := _result76.GetSuccess(); _ret77 != nil {
     return _ret77, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "normalize failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "score_sparse failed: unknown result")
 }
 
-// mean + scale * x: the inverse of normalize.
+// Scores one row with the default version; the call that needs no helper in any language.
 // 
 // Parameters:
-//  - Request
-func (p *ScoringServiceClient) Denormalize(ctx context.Context, request *NormalizeRequest) (_r *NormalizeResponse, _err error) {
-  var _args78 ScoringServiceDenormalizeArgs
-  _args78.Request = request
-  var _result80 ScoringServiceDenormalizeResult
+//  - ModelName
+//  - Values
+func (p *ScoringServiceClient) ScoreValues(ctx context.Context, model_name string, values []float64) (_r []float64, _err error) {
+  var _args78 ScoringServiceScoreValuesArgs
+  _args78.ModelName = model_name
+  _args78.Values = values
+  var _result80 ScoringServiceScoreValuesResult
   var _meta79 thrift.ResponseMeta
-  _meta79, _err = p.Client_().Call(ctx, "denormalize", &_args78, &_result80)
+  _meta79, _err = p.Client_().Call(ctx, "score_values", &_args78, &_result80)
   p.SetLastResponseMeta_(_meta79)
   if _err != nil {
     return
@@ -8699,8 +9340,80 @@ func (p *ScoringServiceClient) Denormalize(ctx context.Context, request *Normali
     return _r, _result80.Error
   }
 
-  if _ret81 := _result80.GetSuccess(); _ret81 != nil {
-    return _ret81, nil
+  return _result80.GetSuccess(), nil
+}
+
+// Scores one row given by feature name. A name that is absent is a missing value; a model that
+// hashes names takes any, and what is absent is 0.
+// 
+// Parameters:
+//  - ModelName
+//  - Features
+func (p *ScoringServiceClient) ScoreNamed(ctx context.Context, model_name string, features map[string]float64) (_r []float64, _err error) {
+  var _args81 ScoringServiceScoreNamedArgs
+  _args81.ModelName = model_name
+  _args81.Features = features
+  var _result83 ScoringServiceScoreNamedResult
+  var _meta82 thrift.ResponseMeta
+  _meta82, _err = p.Client_().Call(ctx, "score_named", &_args81, &_result83)
+  p.SetLastResponseMeta_(_meta82)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result83.Error!= nil:
+    return _r, _result83.Error
+  }
+
+  return _result83.GetSuccess(), nil
+}
+
+// (x - mean) / scale, by column, with the model's normaliser.
+// 
+// Parameters:
+//  - Request
+func (p *ScoringServiceClient) Normalize(ctx context.Context, request *NormalizeRequest) (_r *NormalizeResponse, _err error) {
+  var _args84 ScoringServiceNormalizeArgs
+  _args84.Request = request
+  var _result86 ScoringServiceNormalizeResult
+  var _meta85 thrift.ResponseMeta
+  _meta85, _err = p.Client_().Call(ctx, "normalize", &_args84, &_result86)
+  p.SetLastResponseMeta_(_meta85)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result86.Error!= nil:
+    return _r, _result86.Error
+  }
+
+  if _ret87 := _result86.GetSuccess(); _ret87 != nil {
+    return _ret87, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "normalize failed: unknown result")
+}
+
+// mean + scale * x: the inverse of normalize.
+// 
+// Parameters:
+//  - Request
+func (p *ScoringServiceClient) Denormalize(ctx context.Context, request *NormalizeRequest) (_r *NormalizeResponse, _err error) {
+  var _args88 ScoringServiceDenormalizeArgs
+  _args88.Request = request
+  var _result90 ScoringServiceDenormalizeResult
+  var _meta89 thrift.ResponseMeta
+  _meta89, _err = p.Client_().Call(ctx, "denormalize", &_args88, &_result90)
+  p.SetLastResponseMeta_(_meta89)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result90.Error!= nil:
+    return _r, _result90.Error
+  }
+
+  if _ret91 := _result90.GetSuccess(); _ret91 != nil {
+    return _ret91, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "denormalize failed: unknown result")
 }
@@ -8710,68 +9423,11 @@ func (p *ScoringServiceClient) Denormalize(ctx context.Context, request *Normali
 // Parameters:
 //  - Request
 func (p *ScoringServiceClient) Infer(ctx context.Context, request *InferRequest) (_r *InferResponse, _err error) {
-  var _args82 ScoringServiceInferArgs
-  _args82.Request = request
-  var _result84 ScoringServiceInferResult
-  var _meta83 thrift.ResponseMeta
-  _meta83, _err = p.Client_().Call(ctx, "infer", &_args82, &_result84)
-  p.SetLastResponseMeta_(_meta83)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result84.Error!= nil:
-    return _r, _result84.Error
-  }
-
-  if _ret85 := _result84.GetSuccess(); _ret85 != nil {
-    return _ret85, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "infer failed: unknown result")
-}
-
-// True while the process works at all.
-func (p *ScoringServiceClient) ServerLive(ctx context.Context) (_r bool, _err error) {
-  var _args86 ScoringServiceServerLiveArgs
-  var _result88 ScoringServiceServerLiveResult
-  var _meta87 thrift.ResponseMeta
-  _meta87, _err = p.Client_().Call(ctx, "server_live", &_args86, &_result88)
-  p.SetLastResponseMeta_(_meta87)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result88.Error!= nil:
-    return _r, _result88.Error
-  }
-
-  return _result88.GetSuccess(), nil
-}
-
-// True when all configured models are loaded and the server is not draining.
-func (p *ScoringServiceClient) ServerReady(ctx context.Context) (_r bool, _err error) {
-  var _args89 ScoringServiceServerReadyArgs
-  var _result91 ScoringServiceServerReadyResult
-  var _meta90 thrift.ResponseMeta
-  _meta90, _err = p.Client_().Call(ctx, "server_ready", &_args89, &_result91)
-  p.SetLastResponseMeta_(_meta90)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result91.Error!= nil:
-    return _r, _result91.Error
-  }
-
-  return _result91.GetSuccess(), nil
-}
-
-// What this server is.
-func (p *ScoringServiceClient) ServerMetadata(ctx context.Context) (_r *ServerMetadata, _err error) {
-  var _args92 ScoringServiceServerMetadataArgs
-  var _result94 ScoringServiceServerMetadataResult
+  var _args92 ScoringServiceInferArgs
+  _args92.Request = request
+  var _result94 ScoringServiceInferResult
   var _meta93 thrift.ResponseMeta
-  _meta93, _err = p.Client_().Call(ctx, "server_metadata", &_args92, &_result94)
+  _meta93, _err = p.Client_().Call(ctx, "infer", &_args92, &_result94)
   p.SetLastResponseMeta_(_meta93)
   if _err != nil {
     return
@@ -8784,21 +9440,15 @@ func (p *ScoringServiceClient) ServerMetadata(ctx context.Context) (_r *ServerMe
   if _ret95 := _result94.GetSuccess(); _ret95 != nil {
     return _ret95, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "server_metadata failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "infer failed: unknown result")
 }
 
-// True when this version (empty = the default one) is loaded; false where it is not.
-// 
-// Parameters:
-//  - ModelName
-//  - ModelVersion
-func (p *ScoringServiceClient) ModelReady(ctx context.Context, model_name string, model_version string) (_r bool, _err error) {
-  var _args96 ScoringServiceModelReadyArgs
-  _args96.ModelName = model_name
-  _args96.ModelVersion = model_version
-  var _result98 ScoringServiceModelReadyResult
+// True while the process works at all.
+func (p *ScoringServiceClient) ServerLive(ctx context.Context) (_r bool, _err error) {
+  var _args96 ScoringServiceServerLiveArgs
+  var _result98 ScoringServiceServerLiveResult
   var _meta97 thrift.ResponseMeta
-  _meta97, _err = p.Client_().Call(ctx, "model_ready", &_args96, &_result98)
+  _meta97, _err = p.Client_().Call(ctx, "server_live", &_args96, &_result98)
   p.SetLastResponseMeta_(_meta97)
   if _err != nil {
     return
@@ -8811,18 +9461,12 @@ func (p *ScoringServiceClient) ModelReady(ctx context.Context, model_name string
   return _result98.GetSuccess(), nil
 }
 
-// What a version is: its features, classes, outputs. Empty version = the default one.
-// 
-// Parameters:
-//  - ModelName
-//  - ModelVersion
-func (p *ScoringServiceClient) ModelMetadata(ctx context.Context, model_name string, model_version string) (_r *ModelMetadata, _err error) {
-  var _args99 ScoringServiceModelMetadataArgs
-  _args99.ModelName = model_name
-  _args99.ModelVersion = model_version
-  var _result101 ScoringServiceModelMetadataResult
+// True when all configured models are loaded and the server is not draining.
+func (p *ScoringServiceClient) ServerReady(ctx context.Context) (_r bool, _err error) {
+  var _args99 ScoringServiceServerReadyArgs
+  var _result101 ScoringServiceServerReadyResult
   var _meta100 thrift.ResponseMeta
-  _meta100, _err = p.Client_().Call(ctx, "model_metadata", &_args99, &_result101)
+  _meta100, _err = p.Client_().Call(ctx, "server_ready", &_args99, &_result101)
   p.SetLastResponseMeta_(_meta100)
   if _err != nil {
     return
@@ -8832,8 +9476,77 @@ func (p *ScoringServiceClient) ModelMetadata(ctx context.Context, model_name str
     return _r, _result101.Error
   }
 
-  if _ret102 := _result101.GetSuccess(); _ret102 != nil {
-    return _ret102, nil
+  return _result101.GetSuccess(), nil
+}
+
+// What this server is.
+func (p *ScoringServiceClient) ServerMetadata(ctx context.Context) (_r *ServerMetadata, _err error) {
+  var _args102 ScoringServiceServerMetadataArgs
+  var _result104 ScoringServiceServerMetadataResult
+  var _meta103 thrift.ResponseMeta
+  _meta103, _err = p.Client_().Call(ctx, "server_metadata", &_args102, &_result104)
+  p.SetLastResponseMeta_(_meta103)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result104.Error!= nil:
+    return _r, _result104.Error
+  }
+
+  if _ret105 := _result104.GetSuccess(); _ret105 != nil {
+    return _ret105, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "server_metadata failed: unknown result")
+}
+
+// True when this version (empty = the default one) is loaded; false where it is not.
+// 
+// Parameters:
+//  - ModelName
+//  - ModelVersion
+func (p *ScoringServiceClient) ModelReady(ctx context.Context, model_name string, model_version string) (_r bool, _err error) {
+  var _args106 ScoringServiceModelReadyArgs
+  _args106.ModelName = model_name
+  _args106.ModelVersion = model_version
+  var _result108 ScoringServiceModelReadyResult
+  var _meta107 thrift.ResponseMeta
+  _meta107, _err = p.Client_().Call(ctx, "model_ready", &_args106, &_result108)
+  p.SetLastResponseMeta_(_meta107)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result108.Error!= nil:
+    return _r, _result108.Error
+  }
+
+  return _result108.GetSuccess(), nil
+}
+
+// What a version is: its features, classes, outputs. Empty version = the default one.
+// 
+// Parameters:
+//  - ModelName
+//  - ModelVersion
+func (p *ScoringServiceClient) ModelMetadata(ctx context.Context, model_name string, model_version string) (_r *ModelMetadata, _err error) {
+  var _args109 ScoringServiceModelMetadataArgs
+  _args109.ModelName = model_name
+  _args109.ModelVersion = model_version
+  var _result111 ScoringServiceModelMetadataResult
+  var _meta110 thrift.ResponseMeta
+  _meta110, _err = p.Client_().Call(ctx, "model_metadata", &_args109, &_result111)
+  p.SetLastResponseMeta_(_meta110)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result111.Error!= nil:
+    return _r, _result111.Error
+  }
+
+  if _ret112 := _result111.GetSuccess(); _ret112 != nil {
+    return _ret112, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "model_metadata failed: unknown result")
 }
@@ -8844,23 +9557,23 @@ func (p *ScoringServiceClient) ModelMetadata(ctx context.Context, model_name str
 //  - ModelName
 //  - ModelVersion
 func (p *ScoringServiceClient) ModelStatistics(ctx context.Context, model_name string, model_version string) (_r *ModelStatisticsResponse, _err error) {
-  var _args103 ScoringServiceModelStatisticsArgs
-  _args103.ModelName = model_name
-  _args103.ModelVersion = model_version
-  var _result105 ScoringServiceModelStatisticsResult
-  var _meta104 thrift.ResponseMeta
-  _meta104, _err = p.Client_().Call(ctx, "model_statistics", &_args103, &_result105)
-  p.SetLastResponseMeta_(_meta104)
+  var _args113 ScoringServiceModelStatisticsArgs
+  _args113.ModelName = model_name
+  _args113.ModelVersion = model_version
+  var _result115 ScoringServiceModelStatisticsResult
+  var _meta114 thrift.ResponseMeta
+  _meta114, _err = p.Client_().Call(ctx, "model_statistics", &_args113, &_result115)
+  p.SetLastResponseMeta_(_meta114)
   if _err != nil {
     return
   }
   switch {
-  case _result105.Error!= nil:
-    return _r, _result105.Error
+  case _result115.Error!= nil:
+    return _r, _result115.Error
   }
 
-  if _ret106 := _result105.GetSuccess(); _ret106 != nil {
-    return _ret106, nil
+  if _ret116 := _result115.GetSuccess(); _ret116 != nil {
+    return _ret116, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "model_statistics failed: unknown result")
 }
@@ -8885,22 +9598,22 @@ func (p *ScoringServiceProcessor) ProcessorMap() map[string]thrift.TProcessorFun
 
 func NewScoringServiceProcessor(handler ScoringService) *ScoringServiceProcessor {
 
-  self107 := &ScoringServiceProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self107.processorMap["ping"] = &scoringServiceProcessorPing{handler:handler}
-  self107.processorMap["score"] = &scoringServiceProcessorScore{handler:handler}
-  self107.processorMap["score_sparse"] = &scoringServiceProcessorScoreSparse{handler:handler}
-  self107.processorMap["score_values"] = &scoringServiceProcessorScoreValues{handler:handler}
-  self107.processorMap["score_named"] = &scoringServiceProcessorScoreNamed{handler:handler}
-  self107.processorMap["normalize"] = &scoringServiceProcessorNormalize{handler:handler}
-  self107.processorMap["denormalize"] = &scoringServiceProcessorDenormalize{handler:handler}
-  self107.processorMap["infer"] = &scoringServiceProcessorInfer{handler:handler}
-  self107.processorMap["server_live"] = &scoringServiceProcessorServerLive{handler:handler}
-  self107.processorMap["server_ready"] = &scoringServiceProcessorServerReady{handler:handler}
-  self107.processorMap["server_metadata"] = &scoringServiceProcessorServerMetadata{handler:handler}
-  self107.processorMap["model_ready"] = &scoringServiceProcessorModelReady{handler:handler}
-  self107.processorMap["model_metadata"] = &scoringServiceProcessorModelMetadata{handler:handler}
-  self107.processorMap["model_statistics"] = &scoringServiceProcessorModelStatistics{handler:handler}
-return self107
+  self117 := &ScoringServiceProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self117.processorMap["ping"] = &scoringServiceProcessorPing{handler:handler}
+  self117.processorMap["score"] = &scoringServiceProcessorScore{handler:handler}
+  self117.processorMap["score_sparse"] = &scoringServiceProcessorScoreSparse{handler:handler}
+  self117.processorMap["score_values"] = &scoringServiceProcessorScoreValues{handler:handler}
+  self117.processorMap["score_named"] = &scoringServiceProcessorScoreNamed{handler:handler}
+  self117.processorMap["normalize"] = &scoringServiceProcessorNormalize{handler:handler}
+  self117.processorMap["denormalize"] = &scoringServiceProcessorDenormalize{handler:handler}
+  self117.processorMap["infer"] = &scoringServiceProcessorInfer{handler:handler}
+  self117.processorMap["server_live"] = &scoringServiceProcessorServerLive{handler:handler}
+  self117.processorMap["server_ready"] = &scoringServiceProcessorServerReady{handler:handler}
+  self117.processorMap["server_metadata"] = &scoringServiceProcessorServerMetadata{handler:handler}
+  self117.processorMap["model_ready"] = &scoringServiceProcessorModelReady{handler:handler}
+  self117.processorMap["model_metadata"] = &scoringServiceProcessorModelMetadata{handler:handler}
+  self117.processorMap["model_statistics"] = &scoringServiceProcessorModelStatistics{handler:handler}
+return self117
 }
 
 func (p *ScoringServiceProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -8911,12 +9624,12 @@ func (p *ScoringServiceProcessor) Process(ctx context.Context, iprot, oprot thri
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x108 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x118 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x108.Write(ctx, oprot)
+  x118.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x108
+  return false, x118
 
 }
 
@@ -8925,7 +9638,7 @@ type scoringServiceProcessorPing struct {
 }
 
 func (p *scoringServiceProcessorPing) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err109 error
+  var _write_err119 error
   args := ScoringServicePingArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -8975,21 +9688,21 @@ func (p *scoringServiceProcessorPing) Process(ctx context.Context, seqId int32, 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc110 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ping: " + err2.Error())
+      _exc120 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ping: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "ping", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err109 = thrift.WrapTException(err2)
+        _write_err119 = thrift.WrapTException(err2)
       }
-      if err2 := _exc110.Write(ctx, oprot); _write_err109 == nil && err2 != nil {
-        _write_err109 = thrift.WrapTException(err2)
+      if err2 := _exc120.Write(ctx, oprot); _write_err119 == nil && err2 != nil {
+        _write_err119 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err109 == nil && err2 != nil {
-        _write_err109 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err119 == nil && err2 != nil {
+        _write_err119 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err109 == nil && err2 != nil {
-        _write_err109 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err119 == nil && err2 != nil {
+        _write_err119 = thrift.WrapTException(err2)
       }
-      if _write_err109 != nil {
-        return false, thrift.WrapTException(_write_err109)
+      if _write_err119 != nil {
+        return false, thrift.WrapTException(_write_err119)
       }
       return true, err
     }
@@ -8998,19 +9711,19 @@ func (p *scoringServiceProcessorPing) Process(ctx context.Context, seqId int32, 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "ping", thrift.REPLY, seqId); err2 != nil {
-    _write_err109 = thrift.WrapTException(err2)
+    _write_err119 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err109 == nil && err2 != nil {
-    _write_err109 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err119 == nil && err2 != nil {
+    _write_err119 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err109 == nil && err2 != nil {
-    _write_err109 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err119 == nil && err2 != nil {
+    _write_err119 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err109 == nil && err2 != nil {
-    _write_err109 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err119 == nil && err2 != nil {
+    _write_err119 = thrift.WrapTException(err2)
   }
-  if _write_err109 != nil {
-    return false, thrift.WrapTException(_write_err109)
+  if _write_err119 != nil {
+    return false, thrift.WrapTException(_write_err119)
   }
   return true, err
 }
@@ -9020,7 +9733,7 @@ type scoringServiceProcessorScore struct {
 }
 
 func (p *scoringServiceProcessorScore) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err111 error
+  var _write_err121 error
   args := ScoringServiceScoreArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9070,21 +9783,21 @@ func (p *scoringServiceProcessorScore) Process(ctx context.Context, seqId int32,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc112 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score: " + err2.Error())
+      _exc122 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "score", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err111 = thrift.WrapTException(err2)
+        _write_err121 = thrift.WrapTException(err2)
       }
-      if err2 := _exc112.Write(ctx, oprot); _write_err111 == nil && err2 != nil {
-        _write_err111 = thrift.WrapTException(err2)
+      if err2 := _exc122.Write(ctx, oprot); _write_err121 == nil && err2 != nil {
+        _write_err121 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err111 == nil && err2 != nil {
-        _write_err111 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err121 == nil && err2 != nil {
+        _write_err121 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err111 == nil && err2 != nil {
-        _write_err111 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err121 == nil && err2 != nil {
+        _write_err121 = thrift.WrapTException(err2)
       }
-      if _write_err111 != nil {
-        return false, thrift.WrapTException(_write_err111)
+      if _write_err121 != nil {
+        return false, thrift.WrapTException(_write_err121)
       }
       return true, err
     }
@@ -9093,19 +9806,19 @@ func (p *scoringServiceProcessorScore) Process(ctx context.Context, seqId int32,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "score", thrift.REPLY, seqId); err2 != nil {
-    _write_err111 = thrift.WrapTException(err2)
+    _write_err121 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err111 == nil && err2 != nil {
-    _write_err111 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err121 == nil && err2 != nil {
+    _write_err121 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err111 == nil && err2 != nil {
-    _write_err111 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err121 == nil && err2 != nil {
+    _write_err121 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err111 == nil && err2 != nil {
-    _write_err111 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err121 == nil && err2 != nil {
+    _write_err121 = thrift.WrapTException(err2)
   }
-  if _write_err111 != nil {
-    return false, thrift.WrapTException(_write_err111)
+  if _write_err121 != nil {
+    return false, thrift.WrapTException(_write_err121)
   }
   return true, err
 }
@@ -9115,7 +9828,7 @@ type scoringServiceProcessorScoreSparse struct {
 }
 
 func (p *scoringServiceProcessorScoreSparse) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err113 error
+  var _write_err123 error
   args := ScoringServiceScoreSparseArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9165,21 +9878,21 @@ func (p *scoringServiceProcessorScoreSparse) Process(ctx context.Context, seqId 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc114 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score_sparse: " + err2.Error())
+      _exc124 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score_sparse: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "score_sparse", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err113 = thrift.WrapTException(err2)
+        _write_err123 = thrift.WrapTException(err2)
       }
-      if err2 := _exc114.Write(ctx, oprot); _write_err113 == nil && err2 != nil {
-        _write_err113 = thrift.WrapTException(err2)
+      if err2 := _exc124.Write(ctx, oprot); _write_err123 == nil && err2 != nil {
+        _write_err123 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err113 == nil && err2 != nil {
-        _write_err113 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err123 == nil && err2 != nil {
+        _write_err123 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err113 == nil && err2 != nil {
-        _write_err113 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err123 == nil && err2 != nil {
+        _write_err123 = thrift.WrapTException(err2)
       }
-      if _write_err113 != nil {
-        return false, thrift.WrapTException(_write_err113)
+      if _write_err123 != nil {
+        return false, thrift.WrapTException(_write_err123)
       }
       return true, err
     }
@@ -9188,19 +9901,19 @@ func (p *scoringServiceProcessorScoreSparse) Process(ctx context.Context, seqId 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "score_sparse", thrift.REPLY, seqId); err2 != nil {
-    _write_err113 = thrift.WrapTException(err2)
+    _write_err123 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err113 == nil && err2 != nil {
-    _write_err113 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err123 == nil && err2 != nil {
+    _write_err123 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err113 == nil && err2 != nil {
-    _write_err113 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err123 == nil && err2 != nil {
+    _write_err123 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err113 == nil && err2 != nil {
-    _write_err113 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err123 == nil && err2 != nil {
+    _write_err123 = thrift.WrapTException(err2)
   }
-  if _write_err113 != nil {
-    return false, thrift.WrapTException(_write_err113)
+  if _write_err123 != nil {
+    return false, thrift.WrapTException(_write_err123)
   }
   return true, err
 }
@@ -9210,7 +9923,7 @@ type scoringServiceProcessorScoreValues struct {
 }
 
 func (p *scoringServiceProcessorScoreValues) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err115 error
+  var _write_err125 error
   args := ScoringServiceScoreValuesArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9260,21 +9973,21 @@ func (p *scoringServiceProcessorScoreValues) Process(ctx context.Context, seqId 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc116 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score_values: " + err2.Error())
+      _exc126 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score_values: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "score_values", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err115 = thrift.WrapTException(err2)
+        _write_err125 = thrift.WrapTException(err2)
       }
-      if err2 := _exc116.Write(ctx, oprot); _write_err115 == nil && err2 != nil {
-        _write_err115 = thrift.WrapTException(err2)
+      if err2 := _exc126.Write(ctx, oprot); _write_err125 == nil && err2 != nil {
+        _write_err125 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err115 == nil && err2 != nil {
-        _write_err115 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err125 == nil && err2 != nil {
+        _write_err125 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err115 == nil && err2 != nil {
-        _write_err115 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err125 == nil && err2 != nil {
+        _write_err125 = thrift.WrapTException(err2)
       }
-      if _write_err115 != nil {
-        return false, thrift.WrapTException(_write_err115)
+      if _write_err125 != nil {
+        return false, thrift.WrapTException(_write_err125)
       }
       return true, err
     }
@@ -9283,19 +9996,19 @@ func (p *scoringServiceProcessorScoreValues) Process(ctx context.Context, seqId 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "score_values", thrift.REPLY, seqId); err2 != nil {
-    _write_err115 = thrift.WrapTException(err2)
+    _write_err125 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err115 == nil && err2 != nil {
-    _write_err115 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err125 == nil && err2 != nil {
+    _write_err125 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err115 == nil && err2 != nil {
-    _write_err115 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err125 == nil && err2 != nil {
+    _write_err125 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err115 == nil && err2 != nil {
-    _write_err115 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err125 == nil && err2 != nil {
+    _write_err125 = thrift.WrapTException(err2)
   }
-  if _write_err115 != nil {
-    return false, thrift.WrapTException(_write_err115)
+  if _write_err125 != nil {
+    return false, thrift.WrapTException(_write_err125)
   }
   return true, err
 }
@@ -9305,7 +10018,7 @@ type scoringServiceProcessorScoreNamed struct {
 }
 
 func (p *scoringServiceProcessorScoreNamed) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err117 error
+  var _write_err127 error
   args := ScoringServiceScoreNamedArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9355,21 +10068,21 @@ func (p *scoringServiceProcessorScoreNamed) Process(ctx context.Context, seqId i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc118 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score_named: " + err2.Error())
+      _exc128 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing score_named: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "score_named", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err117 = thrift.WrapTException(err2)
+        _write_err127 = thrift.WrapTException(err2)
       }
-      if err2 := _exc118.Write(ctx, oprot); _write_err117 == nil && err2 != nil {
-        _write_err117 = thrift.WrapTException(err2)
+      if err2 := _exc128.Write(ctx, oprot); _write_err127 == nil && err2 != nil {
+        _write_err127 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err117 == nil && err2 != nil {
-        _write_err117 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err127 == nil && err2 != nil {
+        _write_err127 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err117 == nil && err2 != nil {
-        _write_err117 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err127 == nil && err2 != nil {
+        _write_err127 = thrift.WrapTException(err2)
       }
-      if _write_err117 != nil {
-        return false, thrift.WrapTException(_write_err117)
+      if _write_err127 != nil {
+        return false, thrift.WrapTException(_write_err127)
       }
       return true, err
     }
@@ -9378,19 +10091,19 @@ func (p *scoringServiceProcessorScoreNamed) Process(ctx context.Context, seqId i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "score_named", thrift.REPLY, seqId); err2 != nil {
-    _write_err117 = thrift.WrapTException(err2)
+    _write_err127 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err117 == nil && err2 != nil {
-    _write_err117 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err127 == nil && err2 != nil {
+    _write_err127 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err117 == nil && err2 != nil {
-    _write_err117 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err127 == nil && err2 != nil {
+    _write_err127 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err117 == nil && err2 != nil {
-    _write_err117 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err127 == nil && err2 != nil {
+    _write_err127 = thrift.WrapTException(err2)
   }
-  if _write_err117 != nil {
-    return false, thrift.WrapTException(_write_err117)
+  if _write_err127 != nil {
+    return false, thrift.WrapTException(_write_err127)
   }
   return true, err
 }
@@ -9400,7 +10113,7 @@ type scoringServiceProcessorNormalize struct {
 }
 
 func (p *scoringServiceProcessorNormalize) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err119 error
+  var _write_err129 error
   args := ScoringServiceNormalizeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9450,21 +10163,21 @@ func (p *scoringServiceProcessorNormalize) Process(ctx context.Context, seqId in
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc120 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing normalize: " + err2.Error())
+      _exc130 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing normalize: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "normalize", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err119 = thrift.WrapTException(err2)
+        _write_err129 = thrift.WrapTException(err2)
       }
-      if err2 := _exc120.Write(ctx, oprot); _write_err119 == nil && err2 != nil {
-        _write_err119 = thrift.WrapTException(err2)
+      if err2 := _exc130.Write(ctx, oprot); _write_err129 == nil && err2 != nil {
+        _write_err129 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err119 == nil && err2 != nil {
-        _write_err119 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err129 == nil && err2 != nil {
+        _write_err129 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err119 == nil && err2 != nil {
-        _write_err119 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err129 == nil && err2 != nil {
+        _write_err129 = thrift.WrapTException(err2)
       }
-      if _write_err119 != nil {
-        return false, thrift.WrapTException(_write_err119)
+      if _write_err129 != nil {
+        return false, thrift.WrapTException(_write_err129)
       }
       return true, err
     }
@@ -9473,19 +10186,19 @@ func (p *scoringServiceProcessorNormalize) Process(ctx context.Context, seqId in
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "normalize", thrift.REPLY, seqId); err2 != nil {
-    _write_err119 = thrift.WrapTException(err2)
+    _write_err129 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err119 == nil && err2 != nil {
-    _write_err119 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err129 == nil && err2 != nil {
+    _write_err129 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err119 == nil && err2 != nil {
-    _write_err119 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err129 == nil && err2 != nil {
+    _write_err129 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err119 == nil && err2 != nil {
-    _write_err119 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err129 == nil && err2 != nil {
+    _write_err129 = thrift.WrapTException(err2)
   }
-  if _write_err119 != nil {
-    return false, thrift.WrapTException(_write_err119)
+  if _write_err129 != nil {
+    return false, thrift.WrapTException(_write_err129)
   }
   return true, err
 }
@@ -9495,7 +10208,7 @@ type scoringServiceProcessorDenormalize struct {
 }
 
 func (p *scoringServiceProcessorDenormalize) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err121 error
+  var _write_err131 error
   args := ScoringServiceDenormalizeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9545,21 +10258,21 @@ func (p *scoringServiceProcessorDenormalize) Process(ctx context.Context, seqId 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc122 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing denormalize: " + err2.Error())
+      _exc132 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing denormalize: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "denormalize", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err121 = thrift.WrapTException(err2)
+        _write_err131 = thrift.WrapTException(err2)
       }
-      if err2 := _exc122.Write(ctx, oprot); _write_err121 == nil && err2 != nil {
-        _write_err121 = thrift.WrapTException(err2)
+      if err2 := _exc132.Write(ctx, oprot); _write_err131 == nil && err2 != nil {
+        _write_err131 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err121 == nil && err2 != nil {
-        _write_err121 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err131 == nil && err2 != nil {
+        _write_err131 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err121 == nil && err2 != nil {
-        _write_err121 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err131 == nil && err2 != nil {
+        _write_err131 = thrift.WrapTException(err2)
       }
-      if _write_err121 != nil {
-        return false, thrift.WrapTException(_write_err121)
+      if _write_err131 != nil {
+        return false, thrift.WrapTException(_write_err131)
       }
       return true, err
     }
@@ -9568,19 +10281,19 @@ func (p *scoringServiceProcessorDenormalize) Process(ctx context.Context, seqId 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "denormalize", thrift.REPLY, seqId); err2 != nil {
-    _write_err121 = thrift.WrapTException(err2)
+    _write_err131 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err121 == nil && err2 != nil {
-    _write_err121 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err131 == nil && err2 != nil {
+    _write_err131 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err121 == nil && err2 != nil {
-    _write_err121 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err131 == nil && err2 != nil {
+    _write_err131 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err121 == nil && err2 != nil {
-    _write_err121 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err131 == nil && err2 != nil {
+    _write_err131 = thrift.WrapTException(err2)
   }
-  if _write_err121 != nil {
-    return false, thrift.WrapTException(_write_err121)
+  if _write_err131 != nil {
+    return false, thrift.WrapTException(_write_err131)
   }
   return true, err
 }
@@ -9590,7 +10303,7 @@ type scoringServiceProcessorInfer struct {
 }
 
 func (p *scoringServiceProcessorInfer) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err123 error
+  var _write_err133 error
   args := ScoringServiceInferArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9640,21 +10353,21 @@ func (p *scoringServiceProcessorInfer) Process(ctx context.Context, seqId int32,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc124 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing infer: " + err2.Error())
+      _exc134 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing infer: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "infer", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err123 = thrift.WrapTException(err2)
+        _write_err133 = thrift.WrapTException(err2)
       }
-      if err2 := _exc124.Write(ctx, oprot); _write_err123 == nil && err2 != nil {
-        _write_err123 = thrift.WrapTException(err2)
+      if err2 := _exc134.Write(ctx, oprot); _write_err133 == nil && err2 != nil {
+        _write_err133 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err123 == nil && err2 != nil {
-        _write_err123 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err133 == nil && err2 != nil {
+        _write_err133 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err123 == nil && err2 != nil {
-        _write_err123 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err133 == nil && err2 != nil {
+        _write_err133 = thrift.WrapTException(err2)
       }
-      if _write_err123 != nil {
-        return false, thrift.WrapTException(_write_err123)
+      if _write_err133 != nil {
+        return false, thrift.WrapTException(_write_err133)
       }
       return true, err
     }
@@ -9663,19 +10376,19 @@ func (p *scoringServiceProcessorInfer) Process(ctx context.Context, seqId int32,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "infer", thrift.REPLY, seqId); err2 != nil {
-    _write_err123 = thrift.WrapTException(err2)
+    _write_err133 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err123 == nil && err2 != nil {
-    _write_err123 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err133 == nil && err2 != nil {
+    _write_err133 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err123 == nil && err2 != nil {
-    _write_err123 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err133 == nil && err2 != nil {
+    _write_err133 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err123 == nil && err2 != nil {
-    _write_err123 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err133 == nil && err2 != nil {
+    _write_err133 = thrift.WrapTException(err2)
   }
-  if _write_err123 != nil {
-    return false, thrift.WrapTException(_write_err123)
+  if _write_err133 != nil {
+    return false, thrift.WrapTException(_write_err133)
   }
   return true, err
 }
@@ -9685,7 +10398,7 @@ type scoringServiceProcessorServerLive struct {
 }
 
 func (p *scoringServiceProcessorServerLive) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err125 error
+  var _write_err135 error
   args := ScoringServiceServerLiveArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9735,21 +10448,21 @@ func (p *scoringServiceProcessorServerLive) Process(ctx context.Context, seqId i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc126 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing server_live: " + err2.Error())
+      _exc136 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing server_live: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "server_live", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err125 = thrift.WrapTException(err2)
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if err2 := _exc126.Write(ctx, oprot); _write_err125 == nil && err2 != nil {
-        _write_err125 = thrift.WrapTException(err2)
+      if err2 := _exc136.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err125 == nil && err2 != nil {
-        _write_err125 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err125 == nil && err2 != nil {
-        _write_err125 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if _write_err125 != nil {
-        return false, thrift.WrapTException(_write_err125)
+      if _write_err135 != nil {
+        return false, thrift.WrapTException(_write_err135)
       }
       return true, err
     }
@@ -9758,19 +10471,19 @@ func (p *scoringServiceProcessorServerLive) Process(ctx context.Context, seqId i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "server_live", thrift.REPLY, seqId); err2 != nil {
-    _write_err125 = thrift.WrapTException(err2)
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err125 == nil && err2 != nil {
-    _write_err125 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err125 == nil && err2 != nil {
-    _write_err125 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err125 == nil && err2 != nil {
-    _write_err125 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if _write_err125 != nil {
-    return false, thrift.WrapTException(_write_err125)
+  if _write_err135 != nil {
+    return false, thrift.WrapTException(_write_err135)
   }
   return true, err
 }
@@ -9780,7 +10493,7 @@ type scoringServiceProcessorServerReady struct {
 }
 
 func (p *scoringServiceProcessorServerReady) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err127 error
+  var _write_err137 error
   args := ScoringServiceServerReadyArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9830,21 +10543,21 @@ func (p *scoringServiceProcessorServerReady) Process(ctx context.Context, seqId 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc128 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing server_ready: " + err2.Error())
+      _exc138 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing server_ready: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "server_ready", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err127 = thrift.WrapTException(err2)
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if err2 := _exc128.Write(ctx, oprot); _write_err127 == nil && err2 != nil {
-        _write_err127 = thrift.WrapTException(err2)
+      if err2 := _exc138.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err127 == nil && err2 != nil {
-        _write_err127 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err127 == nil && err2 != nil {
-        _write_err127 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if _write_err127 != nil {
-        return false, thrift.WrapTException(_write_err127)
+      if _write_err137 != nil {
+        return false, thrift.WrapTException(_write_err137)
       }
       return true, err
     }
@@ -9853,19 +10566,19 @@ func (p *scoringServiceProcessorServerReady) Process(ctx context.Context, seqId 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "server_ready", thrift.REPLY, seqId); err2 != nil {
-    _write_err127 = thrift.WrapTException(err2)
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err127 == nil && err2 != nil {
-    _write_err127 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err127 == nil && err2 != nil {
-    _write_err127 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err127 == nil && err2 != nil {
-    _write_err127 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if _write_err127 != nil {
-    return false, thrift.WrapTException(_write_err127)
+  if _write_err137 != nil {
+    return false, thrift.WrapTException(_write_err137)
   }
   return true, err
 }
@@ -9875,7 +10588,7 @@ type scoringServiceProcessorServerMetadata struct {
 }
 
 func (p *scoringServiceProcessorServerMetadata) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err129 error
+  var _write_err139 error
   args := ScoringServiceServerMetadataArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -9925,21 +10638,21 @@ func (p *scoringServiceProcessorServerMetadata) Process(ctx context.Context, seq
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc130 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing server_metadata: " + err2.Error())
+      _exc140 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing server_metadata: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "server_metadata", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err129 = thrift.WrapTException(err2)
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if err2 := _exc130.Write(ctx, oprot); _write_err129 == nil && err2 != nil {
-        _write_err129 = thrift.WrapTException(err2)
+      if err2 := _exc140.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err129 == nil && err2 != nil {
-        _write_err129 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err129 == nil && err2 != nil {
-        _write_err129 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if _write_err129 != nil {
-        return false, thrift.WrapTException(_write_err129)
+      if _write_err139 != nil {
+        return false, thrift.WrapTException(_write_err139)
       }
       return true, err
     }
@@ -9948,19 +10661,19 @@ func (p *scoringServiceProcessorServerMetadata) Process(ctx context.Context, seq
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "server_metadata", thrift.REPLY, seqId); err2 != nil {
-    _write_err129 = thrift.WrapTException(err2)
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err129 == nil && err2 != nil {
-    _write_err129 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err129 == nil && err2 != nil {
-    _write_err129 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err129 == nil && err2 != nil {
-    _write_err129 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if _write_err129 != nil {
-    return false, thrift.WrapTException(_write_err129)
+  if _write_err139 != nil {
+    return false, thrift.WrapTException(_write_err139)
   }
   return true, err
 }
@@ -9970,7 +10683,7 @@ type scoringServiceProcessorModelReady struct {
 }
 
 func (p *scoringServiceProcessorModelReady) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err131 error
+  var _write_err141 error
   args := ScoringServiceModelReadyArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -10020,21 +10733,21 @@ func (p *scoringServiceProcessorModelReady) Process(ctx context.Context, seqId i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc132 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing model_ready: " + err2.Error())
+      _exc142 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing model_ready: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "model_ready", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if err2 := _exc132.Write(ctx, oprot); _write_err131 == nil && err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+      if err2 := _exc142.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err131 == nil && err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err131 == nil && err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if _write_err131 != nil {
-        return false, thrift.WrapTException(_write_err131)
+      if _write_err141 != nil {
+        return false, thrift.WrapTException(_write_err141)
       }
       return true, err
     }
@@ -10043,19 +10756,19 @@ func (p *scoringServiceProcessorModelReady) Process(ctx context.Context, seqId i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "model_ready", thrift.REPLY, seqId); err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err131 == nil && err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err131 == nil && err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err131 == nil && err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if _write_err131 != nil {
-    return false, thrift.WrapTException(_write_err131)
+  if _write_err141 != nil {
+    return false, thrift.WrapTException(_write_err141)
   }
   return true, err
 }
@@ -10065,7 +10778,7 @@ type scoringServiceProcessorModelMetadata struct {
 }
 
 func (p *scoringServiceProcessorModelMetadata) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err133 error
+  var _write_err143 error
   args := ScoringServiceModelMetadataArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -10115,21 +10828,21 @@ func (p *scoringServiceProcessorModelMetadata) Process(ctx context.Context, seqI
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc134 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing model_metadata: " + err2.Error())
+      _exc144 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing model_metadata: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "model_metadata", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := _exc134.Write(ctx, oprot); _write_err133 == nil && err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+      if err2 := _exc144.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err133 == nil && err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err133 == nil && err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if _write_err133 != nil {
-        return false, thrift.WrapTException(_write_err133)
+      if _write_err143 != nil {
+        return false, thrift.WrapTException(_write_err143)
       }
       return true, err
     }
@@ -10138,19 +10851,19 @@ func (p *scoringServiceProcessorModelMetadata) Process(ctx context.Context, seqI
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "model_metadata", thrift.REPLY, seqId); err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err133 == nil && err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err133 == nil && err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err133 == nil && err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if _write_err133 != nil {
-    return false, thrift.WrapTException(_write_err133)
+  if _write_err143 != nil {
+    return false, thrift.WrapTException(_write_err143)
   }
   return true, err
 }
@@ -10160,7 +10873,7 @@ type scoringServiceProcessorModelStatistics struct {
 }
 
 func (p *scoringServiceProcessorModelStatistics) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err135 error
+  var _write_err145 error
   args := ScoringServiceModelStatisticsArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -10210,21 +10923,21 @@ func (p *scoringServiceProcessorModelStatistics) Process(ctx context.Context, se
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc136 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing model_statistics: " + err2.Error())
+      _exc146 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing model_statistics: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "model_statistics", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := _exc136.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := _exc146.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if _write_err135 != nil {
-        return false, thrift.WrapTException(_write_err135)
+      if _write_err145 != nil {
+        return false, thrift.WrapTException(_write_err145)
       }
       return true, err
     }
@@ -10233,19 +10946,19 @@ func (p *scoringServiceProcessorModelStatistics) Process(ctx context.Context, se
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "model_statistics", thrift.REPLY, seqId); err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if _write_err135 != nil {
-    return false, thrift.WrapTException(_write_err135)
+  if _write_err145 != nil {
+    return false, thrift.WrapTException(_write_err145)
   }
   return true, err
 }
@@ -11046,13 +11759,13 @@ func (p *ScoringServiceScoreValuesArgs)  ReadField2(ctx context.Context, iprot t
   tSlice := make([]float64, 0, size)
   p.Values =  tSlice
   for i := 0; i < size; i ++ {
-var _elem137 float64
+var _elem147 float64
     if v, err := iprot.ReadDouble(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _elem137 = v
+    _elem147 = v
 }
-    p.Values = append(p.Values, _elem137)
+    p.Values = append(p.Values, _elem147)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -11197,13 +11910,13 @@ func (p *ScoringServiceScoreValuesResult)  ReadField0(ctx context.Context, iprot
   tSlice := make([]float64, 0, size)
   p.Success =  tSlice
   for i := 0; i < size; i ++ {
-var _elem138 float64
+var _elem148 float64
     if v, err := iprot.ReadDouble(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _elem138 = v
+    _elem148 = v
 }
-    p.Success = append(p.Success, _elem138)
+    p.Success = append(p.Success, _elem148)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -11360,19 +12073,19 @@ func (p *ScoringServiceScoreNamedArgs)  ReadField2(ctx context.Context, iprot th
   tMap := make(map[string]float64, size)
   p.Features =  tMap
   for i := 0; i < size; i ++ {
-var _key139 string
+var _key149 string
     if v, err := iprot.ReadString(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _key139 = v
+    _key149 = v
 }
-var _val140 float64
+var _val150 float64
     if v, err := iprot.ReadDouble(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _val140 = v
+    _val150 = v
 }
-    p.Features[_key139] = _val140
+    p.Features[_key149] = _val150
   }
   if err := iprot.ReadMapEnd(ctx); err != nil {
     return thrift.PrependError("error reading map end: ", err)
@@ -11519,13 +12232,13 @@ func (p *ScoringServiceScoreNamedResult)  ReadField0(ctx context.Context, iprot 
   tSlice := make([]float64, 0, size)
   p.Success =  tSlice
   for i := 0; i < size; i ++ {
-var _elem141 float64
+var _elem151 float64
     if v, err := iprot.ReadDouble(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _elem141 = v
+    _elem151 = v
 }
-    p.Success = append(p.Success, _elem141)
+    p.Success = append(p.Success, _elem151)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -13453,6 +14166,12 @@ func (p *ScoringServiceModelMetadataResult)  ReadField0(ctx context.Context, ipr
 
   Labels: map[string]int64{
   },
+
+  Categories: map[string][]string{
+  },
+
+  Split: map[string]int32{
+  },
 }
   if err := p.Success.Read(ctx, iprot); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Success), err)
@@ -13821,6 +14540,11 @@ type ModelRepositoryService interface {
   // Parameters:
   //  - Request
   RemoveLabel(ctx context.Context, request *LabelRequest) (_r *RepositoryChange, _err error)
+  // Points a label at the version it named before, which is loaded first where it is not.
+  // 
+  // Parameters:
+  //  - Request
+  RollbackLabel(ctx context.Context, request *LabelRequest) (_r *RepositoryChange, _err error)
 }
 
 type ModelRepositoryServiceClient struct {
@@ -13863,22 +14587,22 @@ func (p *ModelRepositoryServiceClient) SetLastResponseMeta_(meta thrift.Response
 // Parameters:
 //  - Request
 func (p *ModelRepositoryServiceClient) RepositoryIndex(ctx context.Context, request *RepositoryIndexRequest) (_r *RepositoryIndexResponse, _err error) {
-  var _args192 ModelRepositoryServiceRepositoryIndexArgs
-  _args192.Request = request
-  var _result194 ModelRepositoryServiceRepositoryIndexResult
-  var _meta193 thrift.ResponseMeta
-  _meta193, _err = p.Client_().Call(ctx, "repository_index", &_args192, &_result194)
-  p.SetLastResponseMeta_(_meta193)
+  var _args202 ModelRepositoryServiceRepositoryIndexArgs
+  _args202.Request = request
+  var _result204 ModelRepositoryServiceRepositoryIndexResult
+  var _meta203 thrift.ResponseMeta
+  _meta203, _err = p.Client_().Call(ctx, "repository_index", &_args202, &_result204)
+  p.SetLastResponseMeta_(_meta203)
   if _err != nil {
     return
   }
   switch {
-  case _result194.Error!= nil:
-    return _r, _result194.Error
+  case _result204.Error!= nil:
+    return _r, _result204.Error
   }
 
-  if _ret195 := _result194.GetSuccess(); _ret195 != nil {
-    return _ret195, nil
+  if _ret205 := _result204.GetSuccess(); _ret205 != nil {
+    return _ret205, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "repository_index failed: unknown result")
 }
@@ -13888,22 +14612,22 @@ func (p *ModelRepositoryServiceClient) RepositoryIndex(ctx context.Context, requ
 // Parameters:
 //  - Request
 func (p *ModelRepositoryServiceClient) LoadModel(ctx context.Context, request *ModelVersionRequest) (_r *RepositoryChange, _err error) {
-  var _args196 ModelRepositoryServiceLoadModelArgs
-  _args196.Request = request
-  var _result198 ModelRepositoryServiceLoadModelResult
-  var _meta197 thrift.ResponseMeta
-  _meta197, _err = p.Client_().Call(ctx, "load_model", &_args196, &_result198)
-  p.SetLastResponseMeta_(_meta197)
+  var _args206 ModelRepositoryServiceLoadModelArgs
+  _args206.Request = request
+  var _result208 ModelRepositoryServiceLoadModelResult
+  var _meta207 thrift.ResponseMeta
+  _meta207, _err = p.Client_().Call(ctx, "load_model", &_args206, &_result208)
+  p.SetLastResponseMeta_(_meta207)
   if _err != nil {
     return
   }
   switch {
-  case _result198.Error!= nil:
-    return _r, _result198.Error
+  case _result208.Error!= nil:
+    return _r, _result208.Error
   }
 
-  if _ret199 := _result198.GetSuccess(); _ret199 != nil {
-    return _ret199, nil
+  if _ret209 := _result208.GetSuccess(); _ret209 != nil {
+    return _ret209, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "load_model failed: unknown result")
 }
@@ -13913,22 +14637,22 @@ func (p *ModelRepositoryServiceClient) LoadModel(ctx context.Context, request *M
 // Parameters:
 //  - Request
 func (p *ModelRepositoryServiceClient) UnloadModel(ctx context.Context, request *ModelVersionRequest) (_r *RepositoryChange, _err error) {
-  var _args200 ModelRepositoryServiceUnloadModelArgs
-  _args200.Request = request
-  var _result202 ModelRepositoryServiceUnloadModelResult
-  var _meta201 thrift.ResponseMeta
-  _meta201, _err = p.Client_().Call(ctx, "unload_model", &_args200, &_result202)
-  p.SetLastResponseMeta_(_meta201)
+  var _args210 ModelRepositoryServiceUnloadModelArgs
+  _args210.Request = request
+  var _result212 ModelRepositoryServiceUnloadModelResult
+  var _meta211 thrift.ResponseMeta
+  _meta211, _err = p.Client_().Call(ctx, "unload_model", &_args210, &_result212)
+  p.SetLastResponseMeta_(_meta211)
   if _err != nil {
     return
   }
   switch {
-  case _result202.Error!= nil:
-    return _r, _result202.Error
+  case _result212.Error!= nil:
+    return _r, _result212.Error
   }
 
-  if _ret203 := _result202.GetSuccess(); _ret203 != nil {
-    return _ret203, nil
+  if _ret213 := _result212.GetSuccess(); _ret213 != nil {
+    return _ret213, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "unload_model failed: unknown result")
 }
@@ -13938,22 +14662,22 @@ func (p *ModelRepositoryServiceClient) UnloadModel(ctx context.Context, request 
 // Parameters:
 //  - Request
 func (p *ModelRepositoryServiceClient) SetLabel(ctx context.Context, request *LabelRequest) (_r *RepositoryChange, _err error) {
-  var _args204 ModelRepositoryServiceSetLabelArgs
-  _args204.Request = request
-  var _result206 ModelRepositoryServiceSetLabelResult
-  var _meta205 thrift.ResponseMeta
-  _meta205, _err = p.Client_().Call(ctx, "set_label", &_args204, &_result206)
-  p.SetLastResponseMeta_(_meta205)
+  var _args214 ModelRepositoryServiceSetLabelArgs
+  _args214.Request = request
+  var _result216 ModelRepositoryServiceSetLabelResult
+  var _meta215 thrift.ResponseMeta
+  _meta215, _err = p.Client_().Call(ctx, "set_label", &_args214, &_result216)
+  p.SetLastResponseMeta_(_meta215)
   if _err != nil {
     return
   }
   switch {
-  case _result206.Error!= nil:
-    return _r, _result206.Error
+  case _result216.Error!= nil:
+    return _r, _result216.Error
   }
 
-  if _ret207 := _result206.GetSuccess(); _ret207 != nil {
-    return _ret207, nil
+  if _ret217 := _result216.GetSuccess(); _ret217 != nil {
+    return _ret217, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "set_label failed: unknown result")
 }
@@ -13963,24 +14687,49 @@ func (p *ModelRepositoryServiceClient) SetLabel(ctx context.Context, request *La
 // Parameters:
 //  - Request
 func (p *ModelRepositoryServiceClient) RemoveLabel(ctx context.Context, request *LabelRequest) (_r *RepositoryChange, _err error) {
-  var _args208 ModelRepositoryServiceRemoveLabelArgs
-  _args208.Request = request
-  var _result210 ModelRepositoryServiceRemoveLabelResult
-  var _meta209 thrift.ResponseMeta
-  _meta209, _err = p.Client_().Call(ctx, "remove_label", &_args208, &_result210)
-  p.SetLastResponseMeta_(_meta209)
+  var _args218 ModelRepositoryServiceRemoveLabelArgs
+  _args218.Request = request
+  var _result220 ModelRepositoryServiceRemoveLabelResult
+  var _meta219 thrift.ResponseMeta
+  _meta219, _err = p.Client_().Call(ctx, "remove_label", &_args218, &_result220)
+  p.SetLastResponseMeta_(_meta219)
   if _err != nil {
     return
   }
   switch {
-  case _result210.Error!= nil:
-    return _r, _result210.Error
+  case _result220.Error!= nil:
+    return _r, _result220.Error
   }
 
-  if _ret211 := _result210.GetSuccess(); _ret211 != nil {
-    return _ret211, nil
+  if _ret221 := _result220.GetSuccess(); _ret221 != nil {
+    return _ret221, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "remove_label failed: unknown result")
+}
+
+// Points a label at the version it named before, which is loaded first where it is not.
+// 
+// Parameters:
+//  - Request
+func (p *ModelRepositoryServiceClient) RollbackLabel(ctx context.Context, request *LabelRequest) (_r *RepositoryChange, _err error) {
+  var _args222 ModelRepositoryServiceRollbackLabelArgs
+  _args222.Request = request
+  var _result224 ModelRepositoryServiceRollbackLabelResult
+  var _meta223 thrift.ResponseMeta
+  _meta223, _err = p.Client_().Call(ctx, "rollback_label", &_args222, &_result224)
+  p.SetLastResponseMeta_(_meta223)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result224.Error!= nil:
+    return _r, _result224.Error
+  }
+
+  if _ret225 := _result224.GetSuccess(); _ret225 != nil {
+    return _ret225, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "rollback_label failed: unknown result")
 }
 
 type ModelRepositoryServiceProcessor struct {
@@ -14003,13 +14752,14 @@ func (p *ModelRepositoryServiceProcessor) ProcessorMap() map[string]thrift.TProc
 
 func NewModelRepositoryServiceProcessor(handler ModelRepositoryService) *ModelRepositoryServiceProcessor {
 
-  self212 := &ModelRepositoryServiceProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self212.processorMap["repository_index"] = &modelRepositoryServiceProcessorRepositoryIndex{handler:handler}
-  self212.processorMap["load_model"] = &modelRepositoryServiceProcessorLoadModel{handler:handler}
-  self212.processorMap["unload_model"] = &modelRepositoryServiceProcessorUnloadModel{handler:handler}
-  self212.processorMap["set_label"] = &modelRepositoryServiceProcessorSetLabel{handler:handler}
-  self212.processorMap["remove_label"] = &modelRepositoryServiceProcessorRemoveLabel{handler:handler}
-return self212
+  self226 := &ModelRepositoryServiceProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self226.processorMap["repository_index"] = &modelRepositoryServiceProcessorRepositoryIndex{handler:handler}
+  self226.processorMap["load_model"] = &modelRepositoryServiceProcessorLoadModel{handler:handler}
+  self226.processorMap["unload_model"] = &modelRepositoryServiceProcessorUnloadModel{handler:handler}
+  self226.processorMap["set_label"] = &modelRepositoryServiceProcessorSetLabel{handler:handler}
+  self226.processorMap["remove_label"] = &modelRepositoryServiceProcessorRemoveLabel{handler:handler}
+  self226.processorMap["rollback_label"] = &modelRepositoryServiceProcessorRollbackLabel{handler:handler}
+return self226
 }
 
 func (p *ModelRepositoryServiceProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -14020,12 +14770,12 @@ func (p *ModelRepositoryServiceProcessor) Process(ctx context.Context, iprot, op
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x213 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x227 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x213.Write(ctx, oprot)
+  x227.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x213
+  return false, x227
 
 }
 
@@ -14034,7 +14784,7 @@ type modelRepositoryServiceProcessorRepositoryIndex struct {
 }
 
 func (p *modelRepositoryServiceProcessorRepositoryIndex) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err214 error
+  var _write_err228 error
   args := ModelRepositoryServiceRepositoryIndexArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14084,21 +14834,21 @@ func (p *modelRepositoryServiceProcessorRepositoryIndex) Process(ctx context.Con
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc215 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing repository_index: " + err2.Error())
+      _exc229 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing repository_index: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "repository_index", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err214 = thrift.WrapTException(err2)
+        _write_err228 = thrift.WrapTException(err2)
       }
-      if err2 := _exc215.Write(ctx, oprot); _write_err214 == nil && err2 != nil {
-        _write_err214 = thrift.WrapTException(err2)
+      if err2 := _exc229.Write(ctx, oprot); _write_err228 == nil && err2 != nil {
+        _write_err228 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err214 == nil && err2 != nil {
-        _write_err214 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err228 == nil && err2 != nil {
+        _write_err228 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err214 == nil && err2 != nil {
-        _write_err214 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err228 == nil && err2 != nil {
+        _write_err228 = thrift.WrapTException(err2)
       }
-      if _write_err214 != nil {
-        return false, thrift.WrapTException(_write_err214)
+      if _write_err228 != nil {
+        return false, thrift.WrapTException(_write_err228)
       }
       return true, err
     }
@@ -14107,19 +14857,19 @@ func (p *modelRepositoryServiceProcessorRepositoryIndex) Process(ctx context.Con
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "repository_index", thrift.REPLY, seqId); err2 != nil {
-    _write_err214 = thrift.WrapTException(err2)
+    _write_err228 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err214 == nil && err2 != nil {
-    _write_err214 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err228 == nil && err2 != nil {
+    _write_err228 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err214 == nil && err2 != nil {
-    _write_err214 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err228 == nil && err2 != nil {
+    _write_err228 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err214 == nil && err2 != nil {
-    _write_err214 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err228 == nil && err2 != nil {
+    _write_err228 = thrift.WrapTException(err2)
   }
-  if _write_err214 != nil {
-    return false, thrift.WrapTException(_write_err214)
+  if _write_err228 != nil {
+    return false, thrift.WrapTException(_write_err228)
   }
   return true, err
 }
@@ -14129,7 +14879,7 @@ type modelRepositoryServiceProcessorLoadModel struct {
 }
 
 func (p *modelRepositoryServiceProcessorLoadModel) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err216 error
+  var _write_err230 error
   args := ModelRepositoryServiceLoadModelArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14179,21 +14929,21 @@ func (p *modelRepositoryServiceProcessorLoadModel) Process(ctx context.Context, 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc217 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing load_model: " + err2.Error())
+      _exc231 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing load_model: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "load_model", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err216 = thrift.WrapTException(err2)
+        _write_err230 = thrift.WrapTException(err2)
       }
-      if err2 := _exc217.Write(ctx, oprot); _write_err216 == nil && err2 != nil {
-        _write_err216 = thrift.WrapTException(err2)
+      if err2 := _exc231.Write(ctx, oprot); _write_err230 == nil && err2 != nil {
+        _write_err230 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err216 == nil && err2 != nil {
-        _write_err216 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err230 == nil && err2 != nil {
+        _write_err230 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err216 == nil && err2 != nil {
-        _write_err216 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err230 == nil && err2 != nil {
+        _write_err230 = thrift.WrapTException(err2)
       }
-      if _write_err216 != nil {
-        return false, thrift.WrapTException(_write_err216)
+      if _write_err230 != nil {
+        return false, thrift.WrapTException(_write_err230)
       }
       return true, err
     }
@@ -14202,19 +14952,19 @@ func (p *modelRepositoryServiceProcessorLoadModel) Process(ctx context.Context, 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "load_model", thrift.REPLY, seqId); err2 != nil {
-    _write_err216 = thrift.WrapTException(err2)
+    _write_err230 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err216 == nil && err2 != nil {
-    _write_err216 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err230 == nil && err2 != nil {
+    _write_err230 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err216 == nil && err2 != nil {
-    _write_err216 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err230 == nil && err2 != nil {
+    _write_err230 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err216 == nil && err2 != nil {
-    _write_err216 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err230 == nil && err2 != nil {
+    _write_err230 = thrift.WrapTException(err2)
   }
-  if _write_err216 != nil {
-    return false, thrift.WrapTException(_write_err216)
+  if _write_err230 != nil {
+    return false, thrift.WrapTException(_write_err230)
   }
   return true, err
 }
@@ -14224,7 +14974,7 @@ type modelRepositoryServiceProcessorUnloadModel struct {
 }
 
 func (p *modelRepositoryServiceProcessorUnloadModel) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err218 error
+  var _write_err232 error
   args := ModelRepositoryServiceUnloadModelArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14274,21 +15024,21 @@ func (p *modelRepositoryServiceProcessorUnloadModel) Process(ctx context.Context
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc219 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing unload_model: " + err2.Error())
+      _exc233 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing unload_model: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "unload_model", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err218 = thrift.WrapTException(err2)
+        _write_err232 = thrift.WrapTException(err2)
       }
-      if err2 := _exc219.Write(ctx, oprot); _write_err218 == nil && err2 != nil {
-        _write_err218 = thrift.WrapTException(err2)
+      if err2 := _exc233.Write(ctx, oprot); _write_err232 == nil && err2 != nil {
+        _write_err232 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err218 == nil && err2 != nil {
-        _write_err218 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err232 == nil && err2 != nil {
+        _write_err232 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err218 == nil && err2 != nil {
-        _write_err218 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err232 == nil && err2 != nil {
+        _write_err232 = thrift.WrapTException(err2)
       }
-      if _write_err218 != nil {
-        return false, thrift.WrapTException(_write_err218)
+      if _write_err232 != nil {
+        return false, thrift.WrapTException(_write_err232)
       }
       return true, err
     }
@@ -14297,19 +15047,19 @@ func (p *modelRepositoryServiceProcessorUnloadModel) Process(ctx context.Context
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "unload_model", thrift.REPLY, seqId); err2 != nil {
-    _write_err218 = thrift.WrapTException(err2)
+    _write_err232 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err218 == nil && err2 != nil {
-    _write_err218 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err232 == nil && err2 != nil {
+    _write_err232 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err218 == nil && err2 != nil {
-    _write_err218 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err232 == nil && err2 != nil {
+    _write_err232 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err218 == nil && err2 != nil {
-    _write_err218 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err232 == nil && err2 != nil {
+    _write_err232 = thrift.WrapTException(err2)
   }
-  if _write_err218 != nil {
-    return false, thrift.WrapTException(_write_err218)
+  if _write_err232 != nil {
+    return false, thrift.WrapTException(_write_err232)
   }
   return true, err
 }
@@ -14319,7 +15069,7 @@ type modelRepositoryServiceProcessorSetLabel struct {
 }
 
 func (p *modelRepositoryServiceProcessorSetLabel) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err220 error
+  var _write_err234 error
   args := ModelRepositoryServiceSetLabelArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14369,21 +15119,21 @@ func (p *modelRepositoryServiceProcessorSetLabel) Process(ctx context.Context, s
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc221 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing set_label: " + err2.Error())
+      _exc235 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing set_label: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "set_label", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err220 = thrift.WrapTException(err2)
+        _write_err234 = thrift.WrapTException(err2)
       }
-      if err2 := _exc221.Write(ctx, oprot); _write_err220 == nil && err2 != nil {
-        _write_err220 = thrift.WrapTException(err2)
+      if err2 := _exc235.Write(ctx, oprot); _write_err234 == nil && err2 != nil {
+        _write_err234 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err220 == nil && err2 != nil {
-        _write_err220 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err234 == nil && err2 != nil {
+        _write_err234 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err220 == nil && err2 != nil {
-        _write_err220 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err234 == nil && err2 != nil {
+        _write_err234 = thrift.WrapTException(err2)
       }
-      if _write_err220 != nil {
-        return false, thrift.WrapTException(_write_err220)
+      if _write_err234 != nil {
+        return false, thrift.WrapTException(_write_err234)
       }
       return true, err
     }
@@ -14392,19 +15142,19 @@ func (p *modelRepositoryServiceProcessorSetLabel) Process(ctx context.Context, s
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "set_label", thrift.REPLY, seqId); err2 != nil {
-    _write_err220 = thrift.WrapTException(err2)
+    _write_err234 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err220 == nil && err2 != nil {
-    _write_err220 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err234 == nil && err2 != nil {
+    _write_err234 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err220 == nil && err2 != nil {
-    _write_err220 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err234 == nil && err2 != nil {
+    _write_err234 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err220 == nil && err2 != nil {
-    _write_err220 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err234 == nil && err2 != nil {
+    _write_err234 = thrift.WrapTException(err2)
   }
-  if _write_err220 != nil {
-    return false, thrift.WrapTException(_write_err220)
+  if _write_err234 != nil {
+    return false, thrift.WrapTException(_write_err234)
   }
   return true, err
 }
@@ -14414,7 +15164,7 @@ type modelRepositoryServiceProcessorRemoveLabel struct {
 }
 
 func (p *modelRepositoryServiceProcessorRemoveLabel) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err222 error
+  var _write_err236 error
   args := ModelRepositoryServiceRemoveLabelArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14464,21 +15214,21 @@ func (p *modelRepositoryServiceProcessorRemoveLabel) Process(ctx context.Context
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc223 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing remove_label: " + err2.Error())
+      _exc237 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing remove_label: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "remove_label", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err222 = thrift.WrapTException(err2)
+        _write_err236 = thrift.WrapTException(err2)
       }
-      if err2 := _exc223.Write(ctx, oprot); _write_err222 == nil && err2 != nil {
-        _write_err222 = thrift.WrapTException(err2)
+      if err2 := _exc237.Write(ctx, oprot); _write_err236 == nil && err2 != nil {
+        _write_err236 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err222 == nil && err2 != nil {
-        _write_err222 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err236 == nil && err2 != nil {
+        _write_err236 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err222 == nil && err2 != nil {
-        _write_err222 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err236 == nil && err2 != nil {
+        _write_err236 = thrift.WrapTException(err2)
       }
-      if _write_err222 != nil {
-        return false, thrift.WrapTException(_write_err222)
+      if _write_err236 != nil {
+        return false, thrift.WrapTException(_write_err236)
       }
       return true, err
     }
@@ -14487,19 +15237,114 @@ func (p *modelRepositoryServiceProcessorRemoveLabel) Process(ctx context.Context
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "remove_label", thrift.REPLY, seqId); err2 != nil {
-    _write_err222 = thrift.WrapTException(err2)
+    _write_err236 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err222 == nil && err2 != nil {
-    _write_err222 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err236 == nil && err2 != nil {
+    _write_err236 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err222 == nil && err2 != nil {
-    _write_err222 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err236 == nil && err2 != nil {
+    _write_err236 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err222 == nil && err2 != nil {
-    _write_err222 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err236 == nil && err2 != nil {
+    _write_err236 = thrift.WrapTException(err2)
   }
-  if _write_err222 != nil {
-    return false, thrift.WrapTException(_write_err222)
+  if _write_err236 != nil {
+    return false, thrift.WrapTException(_write_err236)
+  }
+  return true, err
+}
+
+type modelRepositoryServiceProcessorRollbackLabel struct {
+  handler ModelRepositoryService
+}
+
+func (p *modelRepositoryServiceProcessorRollbackLabel) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
+  var _write_err238 error
+  args := ModelRepositoryServiceRollbackLabelArgs{}
+  if err2 := args.Read(ctx, iprot); err2 != nil {
+    iprot.ReadMessageEnd(ctx)
+    x := thrift.NewTApplicationException(thrift.PROTOCOL_ERROR, err2.Error())
+    oprot.WriteMessageBegin(ctx, "rollback_label", thrift.EXCEPTION, seqId)
+    x.Write(ctx, oprot)
+    oprot.WriteMessageEnd(ctx)
+    oprot.Flush(ctx)
+    return false, thrift.WrapTException(err2)
+  }
+  iprot.ReadMessageEnd(ctx)
+
+  tickerCancel := func() {}
+  // Start a goroutine to do server side connectivity check.
+  if thrift.ServerConnectivityCheckInterval > 0 {
+    var cancel context.CancelFunc
+    ctx, cancel = context.WithCancel(ctx)
+    defer cancel()
+    var tickerCtx context.Context
+    tickerCtx, tickerCancel = context.WithCancel(context.Background())
+    defer tickerCancel()
+    go func(ctx context.Context, cancel context.CancelFunc) {
+      ticker := time.NewTicker(thrift.ServerConnectivityCheckInterval)
+      defer ticker.Stop()
+      for {
+        select {
+        case <-ctx.Done():
+          return
+        case <-ticker.C:
+          if !iprot.Transport().IsOpen() {
+            cancel()
+            return
+          }
+        }
+      }
+    }(tickerCtx, cancel)
+  }
+
+  result := ModelRepositoryServiceRollbackLabelResult{}
+  if retval, err2 := p.handler.RollbackLabel(ctx, args.Request); err2 != nil {
+    tickerCancel()
+    err = thrift.WrapTException(err2)
+    switch v := err2.(type) {
+    case *ScoringError:
+      result.Error = v
+    default:
+      if errors.Is(err2, thrift.ErrAbandonRequest) {
+        return false, thrift.WrapTException(err2)
+      }
+      _exc239 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing rollback_label: " + err2.Error())
+      if err2 := oprot.WriteMessageBegin(ctx, "rollback_label", thrift.EXCEPTION, seqId); err2 != nil {
+        _write_err238 = thrift.WrapTException(err2)
+      }
+      if err2 := _exc239.Write(ctx, oprot); _write_err238 == nil && err2 != nil {
+        _write_err238 = thrift.WrapTException(err2)
+      }
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err238 == nil && err2 != nil {
+        _write_err238 = thrift.WrapTException(err2)
+      }
+      if err2 := oprot.Flush(ctx); _write_err238 == nil && err2 != nil {
+        _write_err238 = thrift.WrapTException(err2)
+      }
+      if _write_err238 != nil {
+        return false, thrift.WrapTException(_write_err238)
+      }
+      return true, err
+    }
+  } else {
+    result.Success = retval
+  }
+  tickerCancel()
+  if err2 := oprot.WriteMessageBegin(ctx, "rollback_label", thrift.REPLY, seqId); err2 != nil {
+    _write_err238 = thrift.WrapTException(err2)
+  }
+  if err2 := result.Write(ctx, oprot); _write_err238 == nil && err2 != nil {
+    _write_err238 = thrift.WrapTException(err2)
+  }
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err238 == nil && err2 != nil {
+    _write_err238 = thrift.WrapTException(err2)
+  }
+  if err2 := oprot.Flush(ctx); _write_err238 == nil && err2 != nil {
+    _write_err238 = thrift.WrapTException(err2)
+  }
+  if _write_err238 != nil {
+    return false, thrift.WrapTException(_write_err238)
   }
   return true, err
 }
@@ -15745,6 +16590,254 @@ func (p *ModelRepositoryServiceRemoveLabelResult) String() string {
     return "<nil>"
   }
   return fmt.Sprintf("ModelRepositoryServiceRemoveLabelResult(%+v)", *p)
+}
+
+// Attributes:
+//  - Request
+type ModelRepositoryServiceRollbackLabelArgs struct {
+  Request *LabelRequest `thrift:"request,1" db:"request" json:"request"`
+}
+
+func NewModelRepositoryServiceRollbackLabelArgs() *ModelRepositoryServiceRollbackLabelArgs {
+  return &ModelRepositoryServiceRollbackLabelArgs{}
+}
+
+var ModelRepositoryServiceRollbackLabelArgs_Request_DEFAULT *LabelRequest
+func (p *ModelRepositoryServiceRollbackLabelArgs) GetRequest() *LabelRequest {
+  if !p.IsSetRequest() {
+    return ModelRepositoryServiceRollbackLabelArgs_Request_DEFAULT
+  }
+return p.Request
+}
+func (p *ModelRepositoryServiceRollbackLabelArgs) IsSetRequest() bool {
+  return p.Request != nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelArgs) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelArgs)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Request = &LabelRequest{}
+  if err := p.Request.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Request), err)
+  }
+  return nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelArgs) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "rollback_label_args"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelArgs) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "request", thrift.STRUCT, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:request: ", p), err) }
+  if err := p.Request.Write(ctx, oprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Request), err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:request: ", p), err) }
+  return err
+}
+
+func (p *ModelRepositoryServiceRollbackLabelArgs) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("ModelRepositoryServiceRollbackLabelArgs(%+v)", *p)
+}
+
+// Attributes:
+//  - Success
+//  - Error
+type ModelRepositoryServiceRollbackLabelResult struct {
+  Success *RepositoryChange `thrift:"success,0" db:"success" json:"success,omitempty"`
+  Error *ScoringError `thrift:"error,1" db:"error" json:"error,omitempty"`
+}
+
+func NewModelRepositoryServiceRollbackLabelResult() *ModelRepositoryServiceRollbackLabelResult {
+  return &ModelRepositoryServiceRollbackLabelResult{}
+}
+
+var ModelRepositoryServiceRollbackLabelResult_Success_DEFAULT *RepositoryChange
+func (p *ModelRepositoryServiceRollbackLabelResult) GetSuccess() *RepositoryChange {
+  if !p.IsSetSuccess() {
+    return ModelRepositoryServiceRollbackLabelResult_Success_DEFAULT
+  }
+return p.Success
+}
+var ModelRepositoryServiceRollbackLabelResult_Error_DEFAULT *ScoringError
+func (p *ModelRepositoryServiceRollbackLabelResult) GetError() *ScoringError {
+  if !p.IsSetError() {
+    return ModelRepositoryServiceRollbackLabelResult_Error_DEFAULT
+  }
+return p.Error
+}
+func (p *ModelRepositoryServiceRollbackLabelResult) IsSetSuccess() bool {
+  return p.Success != nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult) IsSetError() bool {
+  return p.Error != nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 0:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField0(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 1:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult)  ReadField0(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Success = &RepositoryChange{
+  Versions: []*VersionStatus{
+  },
+}
+  if err := p.Success.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Success), err)
+  }
+  return nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Error = &ScoringError{
+  Code: 10,
+}
+  if err := p.Error.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Error), err)
+  }
+  return nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "rollback_label_result"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField0(ctx, oprot); err != nil { return err }
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult) writeField0(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetSuccess() {
+    if err := oprot.WriteFieldBegin(ctx, "success", thrift.STRUCT, 0); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 0:success: ", p), err) }
+    if err := p.Success.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Success), err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 0:success: ", p), err) }
+  }
+  return err
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetError() {
+    if err := oprot.WriteFieldBegin(ctx, "error", thrift.STRUCT, 1); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:error: ", p), err) }
+    if err := p.Error.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Error), err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 1:error: ", p), err) }
+  }
+  return err
+}
+
+func (p *ModelRepositoryServiceRollbackLabelResult) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("ModelRepositoryServiceRollbackLabelResult(%+v)", *p)
 }
 
 

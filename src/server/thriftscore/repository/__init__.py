@@ -5,28 +5,36 @@
                                (or model.onnx, which ONNX Runtime computes)
                                golden.safetensors   rows and the source framework's answers
                                manifest.json        digests, source, report; written last
-<repository>/<model>/labels.json                    {"stable": 3, "canary": 4}
+<repository>/<model>/labels.json                    {"stable": 3, "canary": 4}; see labels
 """
 
 from thriftscore.repository.golden import Golden
+from thriftscore.repository.labels import Labels
 from thriftscore.repository.loading import AnyModel, ServedModel
 from thriftscore.repository.manifest import ImportReport, Manifest, OnnxBinding, Source
 from thriftscore.repository.onnx_model import OnnxModel
+from thriftscore.repository.policy import Policies, VersionPolicy
 from thriftscore.repository.publish import NewVersion, publish, set_published_label
+from thriftscore.repository.refresh import EventKind, RepositoryEvent
 from thriftscore.repository.registry import Registry
 from thriftscore.repository.snapshot import VersionState, VersionStatus
 
 __all__ = [
     "AnyModel",
+    "EventKind",
     "Golden",
     "ImportReport",
+    "Labels",
     "Manifest",
     "NewVersion",
     "OnnxBinding",
     "OnnxModel",
+    "Policies",
     "Registry",
+    "RepositoryEvent",
     "ServedModel",
     "Source",
+    "VersionPolicy",
     "VersionState",
     "VersionStatus",
     "publish",

@@ -119,6 +119,15 @@ class Directory:
         finally:
             os.close(descriptor)
 
+    def signature(self) -> tuple[tuple[str, int, int, int], ...]:
+        """What changes whenever a file of this directory is replaced, written or removed."""
+        found = []
+        for name in self.names():
+            with suppress(FileNotFoundError):
+                is_now = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+                found.append((name, is_now.st_ino, is_now.st_mtime_ns, is_now.st_size))
+        return tuple(found)
+
     def write(self, name: str, data: bytes) -> None:
         """Write the new file `name` and wait until it is on disk. Raises OSError."""
         descriptor = os.open(name, _CREATE_FLAGS, 0o644, dir_fd=self.descriptor)

@@ -20,7 +20,7 @@ from typing import Literal
 from thriftscore.errors import Internal, InvalidArgument
 from thriftscore.repository.files import Directory
 from thriftscore.repository.golden import Golden
-from thriftscore.repository.labels import change_labels, locked
+from thriftscore.repository.labels import Labels, change_labels, locked
 from thriftscore.repository.manifest import (
     MANIFEST_FILE,
     FileDigest,
@@ -71,7 +71,7 @@ def publish(repository: Path, name: str, new: NewVersion) -> int:
         raise Internal(f"cannot publish '{name}' in '{repository}': {reason}") from error
 
 
-def set_published_label(repository: Path, name: str, label: str, version: int) -> dict[str, int]:
+def set_published_label(repository: Path, name: str, label: str, version: int) -> Labels:
     """Point `label` at a version that is published; return all labels of the model.
 
     Raises InvalidArgument for a bad name or label, ModelRefused where `labels.json` is damaged and
@@ -81,7 +81,7 @@ def set_published_label(repository: Path, name: str, label: str, version: int) -
     check_label(label)
     try:
         with Directory.open_root(repository) as root, root.open(name) as model:
-            return change_labels(model, lambda labels: {**labels, label: version})
+            return change_labels(model, lambda labels: labels.with_label(label, version))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Internal(f"cannot label version {version} of '{name}': {reason}") from error

@@ -2,53 +2,47 @@
 """The registry: which versions are served, and why the others are not.
 
 Readers take no lock: all they see is one immutable snapshot that writers replace as a whole, so a
-request sees exactly one version. Writers (load, unload, labels) run one at a time.
+request sees exactly one version.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from thriftscore.errors import (
-    ConfigurationError,
-    Internal,
-    ModelNotFound,
-    ModelRefused,
-    ThriftscoreError,
-    Unavailable,
-)
+from thriftscore.errors import ConfigurationError, ModelNotFound, ThriftscoreError, Unavailable
 from thriftscore.repository.files import Directory
-from thriftscore.repository.labels import change_labels, read_labels
-from thriftscore.repository.loading import (
-    ServedModel,
-    load_version,
-    published_models,
-    published_versions,
-)
+from thriftscore.repository.label_store import LabelStore
+from thriftscore.repository.labels import Labels, read_labels
+from thriftscore.repository.loading import ServedModel, published_models, published_versions
+from thriftscore.repository.model_table import ModelTable
 from thriftscore.repository.names import check_label, check_model_name
+from thriftscore.repository.policy import ALL_VERSIONS, Policies
+from thriftscore.repository.refresh import Refresher, Report, unloaded
 from thriftscore.repository.snapshot import (
     ModelRecord,
-    VersionRecord,
     VersionState,
     VersionStatus,
     choose,
     statuses,
     why_not,
 )
+from thriftscore.repository.version_loader import VersionLoader, open_repository
 
 
 class Registry:
     """The models of one repository directory. Safe to use from any number of threads."""
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, policies: Policies = ALL_VERSIONS) -> None:
         """`root` is looked at by `load_all` and later calls, not here."""
         self.root = Path(root)
-        self._models: Mapping[str, ModelRecord] = {}
-        self._writing = threading.Lock()
-        self._loaded = False
-        self._observer: Callable[[Registry], None] | None = None
+        self._table = ModelTable()
+        self._loader = VersionLoader(self.root, self._table)
+        self._labels = LabelStore(self.root, self._table)
+        self._policies = policies
+        self._refresher = Refresher(self.root, self._table, self._loader, self._labels, policies)
+        self._needed: frozenset[str] | None = None
 
     # -- for requests: no lock, no input or output -------------------------------------------
 
@@ -61,7 +55,7 @@ class Registry:
         Raises InvalidArgument for a name or version that cannot exist, ModelNotFound for one that
         does not, and ModelNotReady for one that is not loaded.
         """
-        model = self._models.get(name)
+        model = self._table.models.get(name)
         served = model.targets.get(version) if model is not None else None
         if served is None:
             raise why_not(name, version, model)
@@ -69,7 +63,7 @@ class Registry:
 
     def served(self, name: str = "") -> list[ServedModel]:
         """The versions that are being served, of one model or of all, by name and then number."""
-        models = self._models
+        models = self._table.models
         return [
             record.served
             for model_name in ([name] if name else sorted(models))
@@ -79,26 +73,22 @@ class Registry:
 
     def targets(self) -> Mapping[str, Mapping[str, ServedModel]]:
         """For each model, what serves each version that a request may name."""
-        return {name: model.targets for name, model in self._models.items()}
+        return {name: model.targets for name, model in self._table.models.items()}
 
     def ready(self) -> bool:
-        """True once `load_all` is through and every model has its default version, save those
-        whose versions were all unloaded on request."""
-        unloaded = {VersionState.UNLOADED, VersionState.UNLOADING}
-        return self._loaded and all(
-            "" in model.targets or all(v.state in unloaded for v in model.versions.values())
-            for model in self._models.values()
-        )
+        """True once `load_all` is through and every model that it found has its default version,
+        save those whose versions were all unloaded on request."""
+        if self._needed is None:
+            return False
+        known = (self._table.models.get(name) for name in self._needed)
+        return all("" in model.targets or model.held for model in known if model is not None)
 
     def observe(self, observer: Callable[[Registry], None] | None) -> None:
         """Calls `observer` now and after each change of `targets`, before it is acknowledged.
 
         There is one observer at a time; None ends the observation. It must not call a writer.
         """
-        with self._writing:
-            self._observer = observer
-            if observer is not None:
-                observer(self)
+        self._table.observe(None if observer is None else lambda: observer(self))
 
     # -- for administration ------------------------------------------------------------------
 
@@ -107,7 +97,7 @@ class Registry:
 
         Raises ModelNotFound where `name` is given and there is no such model.
         """
-        models = self._with_disk(self._models)
+        models = self._with_disk(self._table.models)
         if name:
             check_model_name(name)
             if name not in models:
@@ -120,69 +110,66 @@ class Registry:
             if not ready_only or status.state is VersionState.AVAILABLE
         ]
 
-    def labels(self, name: str) -> dict[str, int]:
-        """The labels of a model that is known, and the version each names."""
-        model = self._models.get(name)
-        return dict(model.labels) if model is not None else {}
+    def labels(self, name: str) -> Labels:
+        """The labels that are in force for a model that is known; none for another."""
+        return self._table.get(name).labels
 
-    def load_all(self) -> list[VersionStatus]:
-        """Load every version of every model. One that fails does not stop the others.
+    def versions(self, name: str) -> list[VersionStatus]:
+        """The versions of a model that are known, by number; unlike `index`, reads no disk."""
+        return statuses(name, self._table.get(name))
 
-        Returns the index. Raises ConfigurationError where the repository cannot be read at all.
+    def load_all(self, report: Report = lambda _: None) -> list[VersionStatus]:
+        """`refresh` for the first time, after which `ready` may be true. Returns the index.
+
+        Raises ConfigurationError where the repository cannot be read at all.
         """
-        with self._writing:
-            try:
-                with Directory.open_root(self.root) as root:
-                    for name in published_models(root):
-                        self._load_model(root, name)
-            except OSError as error:
-                reason = error.strerror or type(error).__name__
-                raise ConfigurationError(
-                    f"repository directory '{self.root}' cannot be read: {reason}"
-                ) from error
-            self._loaded = True
+        try:
+            self.refresh(report)
+        except Unavailable as error:
+            raise ConfigurationError(error.message) from error
+        self._needed = frozenset(self._table.models)
         return self.index()
+
+    def refresh(self, report: Report = lambda _: None) -> None:
+        """Load the versions that the policy, the labels and the administrators want; unload others.
+
+        One that fails stops no other and changes nothing that is served; it is tried again when
+        its files have changed, and else at growing intervals. `report` is told what was done.
+
+        Raises Unavailable where the repository cannot be read.
+        """
+        self._refresher.refresh(report)
 
     def load(self, name: str, version: str = "") -> list[VersionStatus]:
         """Load (or check and load again) a version; "" is the newest. Returns what was touched.
 
-        What is served stays as it is unless every check passes.
+        What is served stays as it is unless every check passes. A version that the policy would
+        not load stays loaded until it is unloaded.
 
         Raises ModelNotFound, ModelRefused with the failed check, or Unavailable where the
         repository cannot be read.
         """
         check_model_name(name)
-        with self._writing, self._open_root() as root:
-            try:
-                with root.open(name) as directory:
-                    labels, versions = read_labels(directory), published_versions(directory)
-            except FileNotFoundError:
-                raise ModelNotFound(f"there is no model '{name}'") from None
-            number = choose(name, version, labels, versions)
-            if name not in self._models:  # a first version must not be the default by accident
-                self._take_labels(name, labels)
-            self._load_version(root, name, number)
-            self._take_labels(name, labels)
+        number = self._choose(name, version)
+        with self._loader.loading(name):
+            self._table.change(name, lambda model: self._wished(name, number, model))
+            self._take_labels(name)  # a first version must not be the default by accident
+            self._loader.load(name, number)
+            self._take_labels(name)
         return self._touched(name, {number})
 
     def unload(self, name: str, version: str = "") -> list[VersionStatus]:
         """Stop serving a version, or all of a model's with ""; requests in flight finish on it.
 
-        Raises ModelNotFound or ModelNotReady where there is nothing to unload.
+        Neither is loaded again until `load` asks for it. Raises ModelNotFound or ModelNotReady
+        where there is nothing to unload.
         """
-        with self._writing:
-            model = self._models.get(name)
-            if version or model is None:
-                numbers = {self.resolve(name, version).version}
-                model = self._models[name]
-            else:
-                numbers = {number for number in model.versions if model.serves(number)}
-            for number in numbers:
-                digest = model.versions[number].digest
-                model = model.with_version(
-                    number, VersionRecord(VersionState.UNLOADED, digest=digest)
-                )
-            self._replace(name, model)
+        if version or name not in self._table.models:
+            numbers = {self.resolve(name, version).version}
+        else:
+            model = self._table.get(name)
+            numbers = {number for number in model.versions if model.serves(number)}
+        self._table.change(name, lambda model: _unwished(model, numbers, whole=not version))
         return self._touched(name, numbers)
 
     def set_label(self, name: str, label: str, version: int) -> list[VersionStatus]:
@@ -192,110 +179,86 @@ class Registry:
         ModelNotFound or ModelNotReady, and Unavailable where the disk refuses.
         """
         check_label(label)
-        with self._writing:
-            self.resolve(name, str(version))
-            before = self._model(name).labels.get(label, version)
-            self._change_labels(name, lambda labels: {**labels, label: version})
-        return self._touched(name, {version, before})
+        self.resolve(name, str(version))
+        return self._change_labels(name, label, lambda labels: labels.with_label(label, version))
 
     def remove_label(self, name: str, label: str) -> list[VersionStatus]:
         """Remove a label, here and on disk; its version stays. Returns that version.
 
         Raises InvalidArgument, ModelNotFound, and Unavailable where the disk refuses.
         """
+        check_label(label)
+        return self._change_labels(name, label, lambda labels: labels.without_label(label))
+
+    def rollback_label(self, name: str, label: str) -> list[VersionStatus]:
+        """Point a label at the version it named before, which is loaded where it is not.
+
+        Returns both versions. Raises InvalidArgument, ModelNotFound where it named nothing before,
+        what `load` raises, and Unavailable where the disk refuses.
+        """
         check_model_name(name)
         check_label(label)
-        removed: set[int] = set()
+        version = self.labels_on_disk(name).previous(label)
+        if not self._table.get(name).serves(version):
+            self.load(name, str(version))
 
-        def remove(labels: dict[str, int]) -> dict[str, int]:
-            if label not in labels:
-                raise ModelNotFound(f"model '{name}' has no label '{label}'")
-            removed.add(labels.pop(label))
-            return labels
+        def roll_back(labels: Labels) -> Labels:
+            if labels.previous(label) != version:  # somebody else changed it meanwhile
+                raise Unavailable(f"the label '{label}' of '{name}' was changed at the same time")
+            return labels.rolled_back(label)
 
-        with self._writing:
-            self._change_labels(name, remove)
-        return self._touched(name, removed)
+        return self._change_labels(name, label, roll_back)
 
-    # -- writers, all with the lock held -----------------------------------------------------
-
-    def _load_model(self, root: Directory, name: str) -> None:
-        """Load all versions of a model; failures are kept as the state of the version."""
-        try:
-            with root.open(name) as directory:
-                versions, refused = published_versions(directory), None
-                try:
-                    labels = read_labels(directory)
-                except ModelRefused as error:
-                    labels, refused = {}, error
-        except (ModelRefused, FileNotFoundError):
-            return  # replaced or removed since it was listed
-        if refused is None:  # before the versions: none may be the default by accident
-            self._take_labels(name, labels)
-        for number in versions:
-            try:
-                if refused is not None:
-                    raise refused
-                self._load_version(root, name, number)
-            except ThriftscoreError as error:
-                self._fail(name, number, error)
-        if refused is None:  # and after: labels whose versions were not ready yet
-            self._take_labels(name, labels)
-
-    def _load_version(self, root: Directory, name: str, number: int) -> None:
-        if not self._model(name).serves(number):
-            loading = VersionRecord(VersionState.LOADING)
-            self._replace(name, self._model(name).with_version(number, loading))
-        try:
-            served = load_version(root, name, number)
-        except ThriftscoreError as error:
-            self._fail(name, number, error)
-            raise
-        except Exception as error:
-            defect = Internal(f"loading version {number} of '{name}' failed: {error!r}")
-            self._fail(name, number, defect)
-            raise defect from error
-        available = VersionRecord(VersionState.AVAILABLE, digest=served.digest, served=served)
-        self._replace(name, self._model(name).with_version(number, available))
-
-    def _fail(self, name: str, number: int, error: ThriftscoreError) -> None:
-        """Keep the reason, unless an earlier load of the version is being served."""
-        if not self._model(name).serves(number):
-            failed = VersionRecord(VersionState.FAILED, reason=error.message)
-            self._replace(name, self._model(name).with_version(number, failed))
-
-    def _change_labels(self, name: str, change: Callable[[dict[str, int]], dict[str, int]]) -> None:
+    def labels_on_disk(self, name: str) -> Labels:
+        """What `labels.json` says. Raises ModelNotFound, ModelRefused and Unavailable."""
         try:
             with self._open_root() as root, root.open(name) as directory:
-                labels = change_labels(directory, change)
+                return read_labels(directory)
         except FileNotFoundError:
-            raise ModelNotFound(f"there is no model '{name}' in '{self.root}'") from None
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise Unavailable(f"the labels of '{name}' cannot be written: {reason}") from error
-        if name in self._models:
-            self._take_labels(name, labels)
+            raise ModelNotFound(f"there is no model '{name}'") from None
 
-    def _take_labels(self, name: str, labels: Mapping[str, int]) -> None:
-        self._replace(name, self._model(name).with_labels(labels))
+    def repository_error(self) -> str:
+        """Why the repository cannot be read at present; empty where it can."""
+        try:
+            with self._open_root() as root:
+                published_models(root)
+        except (ThriftscoreError, OSError) as error:
+            return str(error)
+        return ""
 
-    def _model(self, name: str) -> ModelRecord:
-        return self._models.get(name) or ModelRecord()
+    # -- parts of the above ------------------------------------------------------------------
 
-    def _replace(self, name: str, model: ModelRecord) -> None:
-        before = self._model(name).targets
-        self._models = {**self._models, name: model}
-        if self._observer is not None and model.targets != before:
-            self._observer(self)
+    def _choose(self, name: str, version: str) -> int:
+        try:
+            with self._open_root() as root, root.open(name) as directory:
+                return choose(name, version, read_labels(directory), published_versions(directory))
+        except FileNotFoundError:
+            raise ModelNotFound(f"there is no model '{name}'") from None
+
+    def _wished(self, name: str, number: int, model: ModelRecord) -> ModelRecord:
+        """The model with an administrator's wish for a version, which only counts where needed."""
+        picked = self._policies.of(name).picks(number, model)
+        record = replace(model.version(number), wish="" if picked else "load", failure=None)
+        return replace(model.with_version(number, record), held=False)
+
+    def _take_labels(self, name: str) -> None:
+        try:
+            self._labels.take(name)
+        except FileNotFoundError:
+            raise ModelNotFound(f"there is no model '{name}'") from None
+
+    def _change_labels(
+        self, name: str, label: str, change: Callable[[Labels], Labels]
+    ) -> list[VersionStatus]:
+        check_model_name(name)
+        touched = {self.labels(name).versions.get(label, 0)}
+        self._labels.change(name, change)
+        return self._touched(name, touched | {self.labels(name).versions.get(label, 0)})
 
     # -- reading the disk --------------------------------------------------------------------
 
     def _open_root(self) -> Directory:
-        try:
-            return Directory.open_root(self.root)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise Unavailable(f"repository '{self.root}' cannot be read: {reason}") from error
+        return open_repository(self.root)
 
     def _with_disk(self, models: Mapping[str, ModelRecord]) -> Mapping[str, ModelRecord]:
         """`models` and the versions on disk that nobody loaded yet."""
@@ -306,13 +269,18 @@ class Registry:
                     with root.open(name) as directory:
                         model = merged.get(name, ModelRecord())
                         for number in published_versions(directory):
-                            if number not in model.versions:
-                                unloaded = VersionRecord(VersionState.UNLOADED)
-                                model = model.with_version(number, unloaded)
+                            model = model.with_version(number, model.version(number))
                     merged[name] = model
         except (ThriftscoreError, OSError):
             return models  # what is served stays listed while the disk is away
         return {name: model for name, model in merged.items() if model.versions}
 
     def _touched(self, name: str, numbers: set[int]) -> list[VersionStatus]:
-        return [s for s in statuses(name, self._model(name)) if s.version in numbers]
+        return [status for status in self.versions(name) if status.version in numbers]
+
+
+def _unwished(model: ModelRecord, numbers: set[int], *, whole: bool) -> ModelRecord:
+    model = unloaded(model, numbers)
+    for number in numbers:
+        model = model.with_version(number, replace(model.version(number), wish="unload"))
+    return replace(model, held=whole or model.held)

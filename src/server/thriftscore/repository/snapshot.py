@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Literal
 
 from thriftscore.errors import InvalidArgument, ModelNotFound, ModelNotReady, ThriftscoreError
-from thriftscore.repository.labels import STABLE
+from thriftscore.repository.labels import STABLE, Labels
 from thriftscore.repository.loading import ServedModel
 from thriftscore.repository.names import check_model_name, is_label, parse_version
 
@@ -37,6 +38,18 @@ class VersionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadFailure:
+    """When to try again to load a version."""
+
+    attempts: int
+    """Loads that failed one after the other."""
+    retry_at_s: float
+    """In time.monotonic()."""
+    signature: object
+    """What the files looked like; others are worth another try at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRecord:
     """What is known of a version; `served` is set exactly where the state is AVAILABLE."""
 
@@ -44,6 +57,10 @@ class VersionRecord:
     reason: str = ""
     digest: str = ""
     served: ServedModel | None = None
+    wish: Literal["load", "unload", ""] = ""
+    """What an administrator asked for, which goes before the policy."""
+    failure: LoadFailure | None = None
+    """The last load of a version that is not served, where it failed."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +68,20 @@ class ModelRecord:
     """All that is known of a model. `targets` has what a request may name: "3", "stable", ""."""
 
     versions: Mapping[int, VersionRecord] = field(default_factory=dict)
-    labels: Mapping[str, int] = field(default_factory=dict)
+    labels: Labels = field(default_factory=Labels)
+    labels_error: str = ""
+    """Why the labels on disk cannot be read; those read last stay in force."""
+    held: bool = False
+    """Whether an administrator unloaded the model: no version is loaded until one is asked for."""
     targets: Mapping[str, ServedModel] = field(init=False)
 
     def __post_init__(self) -> None:
         served = {number: version.served for number, version in self.versions.items()}
         ready = {number: model for number, model in served.items() if model is not None}
         targets = {str(number): model for number, model in ready.items()}
-        targets |= {name: ready[to] for name, to in self.labels.items() if to in ready}
-        default = self.labels.get(STABLE, max(ready, default=0))
+        named = self.labels.versions
+        targets |= {label: ready[to] for label, to in named.items() if to in ready}
+        default = named.get(STABLE, max(ready, default=0))
         if default in ready:
             targets[""] = ready[default]
         object.__setattr__(self, "targets", targets)
@@ -68,23 +90,41 @@ class ModelRecord:
         """Whether the version is AVAILABLE."""
         return str(version) in self.targets
 
+    def version(self, number: int) -> VersionRecord:
+        """What is known of a version; UNLOADED where nothing is."""
+        return self.versions.get(number, VersionRecord(VersionState.UNLOADED))
+
     def with_version(self, number: int, version: VersionRecord) -> ModelRecord:
         """This model with one version replaced or added."""
         return replace(self, versions={**self.versions, number: version})
 
-    def with_labels(self, labels: Mapping[str, int]) -> ModelRecord:
-        """Take over labels from disk; one that works is not moved to a version that does not."""
+    def without_versions(self, gone: set[int]) -> ModelRecord:
+        """This model without some versions; one that is served stays."""
+        kept = {n: v for n, v in self.versions.items() if n not in gone or self.serves(n)}
+        return replace(self, versions=kept)
+
+    def with_labels(self, labels: Labels) -> ModelRecord:
+        """Take over labels from disk; one that works is not moved to a version that does not.
+
+        Where labels that could not be read kept versions from loading, these may try again.
+        """
         kept = {
             label: old
-            for label, old in self.labels.items()
-            if label in labels and self.serves(old) and not self.serves(labels[label])
+            for label, old in self.labels.versions.items()
+            if label in labels.versions
+            and self.serves(old)
+            and not self.serves(labels.versions[label])
         }
-        return replace(self, labels={**labels, **kept})
+        taken = labels.model_copy(update={"versions": {**labels.versions, **kept}})
+        versions = self.versions
+        if self.labels_error:
+            versions = {n: replace(version, failure=None) for n, version in versions.items()}
+        return replace(self, versions=versions, labels=taken, labels_error="")
 
 
 def statuses(name: str, model: ModelRecord) -> list[VersionStatus]:
     """The versions of a model by number."""
-    default = model.targets.get("")
+    default, labels = model.targets.get(""), model.labels.versions
     return [
         VersionStatus(
             model_name=name,
@@ -92,20 +132,20 @@ def statuses(name: str, model: ModelRecord) -> list[VersionStatus]:
             state=version.state,
             reason=version.reason,
             digest=version.digest,
-            labels=tuple(sorted(label for label, to in model.labels.items() if to == number)),
+            labels=tuple(sorted(label for label, to in labels.items() if to == number)),
             is_default=default is not None and default.version == number,
         )
         for number, version in sorted(model.versions.items())
     ]
 
 
-def choose(name: str, version: str, labels: Mapping[str, int], versions: list[int]) -> int:
+def choose(name: str, version: str, labels: Labels, versions: list[int]) -> int:
     """The number of the version that `version` names among those on disk; "" is the newest."""
     if not version:
         if not versions:
             raise ModelNotFound(f"model '{name}' has no version")
         return versions[-1]
-    number = parse_version(version) or labels.get(version)
+    number = labels.number(version)
     if number is None or number not in versions:
         raise _no_such_version(name, version)
     return number
@@ -116,10 +156,10 @@ def why_not(name: str, version: str, model: ModelRecord | None) -> ThriftscoreEr
     check_model_name(name)
     if model is None:
         return ModelNotFound(f"there is no model '{name}'")
-    wanted = version or (STABLE if STABLE in model.labels else "")
+    wanted = version or (STABLE if STABLE in model.labels.versions else "")
     if not wanted:
         return ModelNotReady(f"model '{name}' has no version that is ready")
-    number = parse_version(wanted) or model.labels.get(wanted)
+    number = model.labels.number(wanted)
     known = model.versions.get(number) if number is not None else None
     if known is None:
         return _no_such_version(name, wanted)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thriftscore._generated.ttypes import (
@@ -20,7 +20,7 @@ from thriftscore.errors import ErrorCode
 from thriftscore.serving.tensors import INPUT_NAME, LABEL_NAME, OUTPUT_NAME, PROBABILITIES_NAME
 
 if TYPE_CHECKING:
-    from thriftscore.repository import AnyModel, ServedModel
+    from thriftscore.repository import AnyModel, Labels, ServedModel
     from thriftscore.serving.statistics import (
         Duration,
         OutcomeStatistics,
@@ -59,7 +59,7 @@ def _describe_output(model: AnyModel, name: str) -> TensorMetadata:
 
 
 def describe_model(
-    served: ServedModel, ready: Sequence[ServedModel], labels: Mapping[str, int]
+    served: ServedModel, ready: Sequence[ServedModel], labels: Labels
 ) -> ModelMetadata:
     """The metadata of one version, `ready` being all of its model that are."""
     model, datatype = served.model, contract_datatype(served.model)
@@ -78,8 +78,11 @@ def describe_model(
         has_normalizer=model.has_normalizer,
         digest=served.digest,
         source_format=served.manifest.source.format,
-        labels=dict(labels),
+        labels=labels.versions,
         missing_values=model.missing_values,
+        categories={feature: list(names) for feature, names in model.categories.items()},
+        split=labels.split,
+        shadow=labels.shadow,
     )
 
 

@@ -1488,10 +1488,10 @@ class score_values_args(object):
             elif fid == 2:
                 if ftype == TType.LIST:
                     self.values = []
-                    (_etype195, _size192) = iprot.readListBegin()
-                    for _i196 in range(_size192):
-                        _elem197 = iprot.readDouble()
-                        self.values.append(_elem197)
+                    (_etype227, _size224) = iprot.readListBegin()
+                    for _i228 in range(_size224):
+                        _elem229 = iprot.readDouble()
+                        self.values.append(_elem229)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
@@ -1512,8 +1512,8 @@ class score_values_args(object):
         if self.values is not None:
             oprot.writeFieldBegin('values', TType.LIST, 2)
             oprot.writeListBegin(TType.DOUBLE, len(self.values))
-            for iter198 in self.values:
-                oprot.writeDouble(iter198)
+            for iter230 in self.values:
+                oprot.writeDouble(iter230)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         oprot.writeFieldStop()
@@ -1565,10 +1565,10 @@ class score_values_result(object):
             if fid == 0:
                 if ftype == TType.LIST:
                     self.success = []
-                    (_etype202, _size199) = iprot.readListBegin()
-                    for _i203 in range(_size199):
-                        _elem204 = iprot.readDouble()
-                        self.success.append(_elem204)
+                    (_etype234, _size231) = iprot.readListBegin()
+                    for _i235 in range(_size231):
+                        _elem236 = iprot.readDouble()
+                        self.success.append(_elem236)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
@@ -1590,8 +1590,8 @@ class score_values_result(object):
         if self.success is not None:
             oprot.writeFieldBegin('success', TType.LIST, 0)
             oprot.writeListBegin(TType.DOUBLE, len(self.success))
-            for iter205 in self.success:
-                oprot.writeDouble(iter205)
+            for iter237 in self.success:
+                oprot.writeDouble(iter237)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.error is not None:
@@ -1651,11 +1651,11 @@ class score_named_args(object):
             elif fid == 2:
                 if ftype == TType.MAP:
                     self.features = {}
-                    (_ktype207, _vtype208, _size206) = iprot.readMapBegin()
-                    for _i210 in range(_size206):
-                        _key211 = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
-                        _val212 = iprot.readDouble()
-                        self.features[_key211] = _val212
+                    (_ktype239, _vtype240, _size238) = iprot.readMapBegin()
+                    for _i242 in range(_size238):
+                        _key243 = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                        _val244 = iprot.readDouble()
+                        self.features[_key243] = _val244
                     iprot.readMapEnd()
                 else:
                     iprot.skip(ftype)
@@ -1676,9 +1676,9 @@ class score_named_args(object):
         if self.features is not None:
             oprot.writeFieldBegin('features', TType.MAP, 2)
             oprot.writeMapBegin(TType.STRING, TType.DOUBLE, len(self.features))
-            for kiter213, viter214 in self.features.items():
-                oprot.writeString(kiter213.encode('utf-8') if sys.version_info[0] == 2 else kiter213)
-                oprot.writeDouble(viter214)
+            for kiter245, viter246 in self.features.items():
+                oprot.writeString(kiter245.encode('utf-8') if sys.version_info[0] == 2 else kiter245)
+                oprot.writeDouble(viter246)
             oprot.writeMapEnd()
             oprot.writeFieldEnd()
         oprot.writeFieldStop()
@@ -1730,10 +1730,10 @@ class score_named_result(object):
             if fid == 0:
                 if ftype == TType.LIST:
                     self.success = []
-                    (_etype218, _size215) = iprot.readListBegin()
-                    for _i219 in range(_size215):
-                        _elem220 = iprot.readDouble()
-                        self.success.append(_elem220)
+                    (_etype250, _size247) = iprot.readListBegin()
+                    for _i251 in range(_size247):
+                        _elem252 = iprot.readDouble()
+                        self.success.append(_elem252)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
@@ -1755,8 +1755,8 @@ class score_named_result(object):
         if self.success is not None:
             oprot.writeFieldBegin('success', TType.LIST, 0)
             oprot.writeListBegin(TType.DOUBLE, len(self.success))
-            for iter221 in self.success:
-                oprot.writeDouble(iter221)
+            for iter253 in self.success:
+                oprot.writeDouble(iter253)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.error is not None:

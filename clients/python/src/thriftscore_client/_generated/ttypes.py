@@ -1910,6 +1910,11 @@ class ModelMetadata(object):
      - source_format: The file the model was imported from: "onnx", "sklearn".
      - labels: Labels of the model and the version each names.
      - missing_values: What is done with NaN in the features: "refuse" (INVALID_ARGUMENT) or "propagate".
+     - categories: For each feature whose value is an index of names: the names.
+     - split: Weights by which requests without a version are spread over labels or versions; empty = all
+    of them get the default version.
+     - shadow: The label or version that scores the rows of the default version as well, to be compared;
+    empty = none.
 
     """
 
@@ -1920,7 +1925,9 @@ class ModelMetadata(object):
     ], feature_names=[
     ], task="", classes=[
     ], link="", precision="", has_normalizer=False, digest="", source_format="", labels={
-    }, missing_values="",):
+    }, missing_values="", categories={
+    }, split={
+    }, shadow="",):
         self.name = name
         self.model_version = model_version
         if versions is self.thrift_spec[3][4]:
@@ -1955,6 +1962,15 @@ class ModelMetadata(object):
             }
         self.labels = labels
         self.missing_values = missing_values
+        if categories is self.thrift_spec[17][4]:
+            categories = {
+            }
+        self.categories = categories
+        if split is self.thrift_spec[18][4]:
+            split = {
+            }
+        self.split = split
+        self.shadow = shadow
 
     def read(self, iprot):
         if iprot._fast_decode is not None and isinstance(iprot.trans, TTransport.CReadableTransport) and self.thrift_spec is not None:
@@ -2078,6 +2094,38 @@ class ModelMetadata(object):
                     self.missing_values = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
                 else:
                     iprot.skip(ftype)
+            elif fid == 17:
+                if ftype == TType.MAP:
+                    self.categories = {}
+                    (_ktype151, _vtype152, _size150) = iprot.readMapBegin()
+                    for _i154 in range(_size150):
+                        _key155 = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                        _val156 = []
+                        (_etype160, _size157) = iprot.readListBegin()
+                        for _i161 in range(_size157):
+                            _elem162 = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                            _val156.append(_elem162)
+                        iprot.readListEnd()
+                        self.categories[_key155] = _val156
+                    iprot.readMapEnd()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 18:
+                if ftype == TType.MAP:
+                    self.split = {}
+                    (_ktype164, _vtype165, _size163) = iprot.readMapBegin()
+                    for _i167 in range(_size163):
+                        _key168 = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                        _val169 = iprot.readI32()
+                        self.split[_key168] = _val169
+                    iprot.readMapEnd()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 19:
+                if ftype == TType.STRING:
+                    self.shadow = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                else:
+                    iprot.skip(ftype)
             else:
                 iprot.skip(ftype)
             iprot.readFieldEnd()
@@ -2099,8 +2147,8 @@ class ModelMetadata(object):
         if self.versions is not None:
             oprot.writeFieldBegin('versions', TType.LIST, 3)
             oprot.writeListBegin(TType.STRING, len(self.versions))
-            for iter150 in self.versions:
-                oprot.writeString(iter150.encode('utf-8') if sys.version_info[0] == 2 else iter150)
+            for iter170 in self.versions:
+                oprot.writeString(iter170.encode('utf-8') if sys.version_info[0] == 2 else iter170)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.platform is not None:
@@ -2110,22 +2158,22 @@ class ModelMetadata(object):
         if self.inputs is not None:
             oprot.writeFieldBegin('inputs', TType.LIST, 5)
             oprot.writeListBegin(TType.STRUCT, len(self.inputs))
-            for iter151 in self.inputs:
-                iter151.write(oprot)
+            for iter171 in self.inputs:
+                iter171.write(oprot)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.outputs is not None:
             oprot.writeFieldBegin('outputs', TType.LIST, 6)
             oprot.writeListBegin(TType.STRUCT, len(self.outputs))
-            for iter152 in self.outputs:
-                iter152.write(oprot)
+            for iter172 in self.outputs:
+                iter172.write(oprot)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.feature_names is not None:
             oprot.writeFieldBegin('feature_names', TType.LIST, 7)
             oprot.writeListBegin(TType.STRING, len(self.feature_names))
-            for iter153 in self.feature_names:
-                oprot.writeString(iter153.encode('utf-8') if sys.version_info[0] == 2 else iter153)
+            for iter173 in self.feature_names:
+                oprot.writeString(iter173.encode('utf-8') if sys.version_info[0] == 2 else iter173)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.task is not None:
@@ -2135,8 +2183,8 @@ class ModelMetadata(object):
         if self.classes is not None:
             oprot.writeFieldBegin('classes', TType.LIST, 9)
             oprot.writeListBegin(TType.STRING, len(self.classes))
-            for iter154 in self.classes:
-                oprot.writeString(iter154.encode('utf-8') if sys.version_info[0] == 2 else iter154)
+            for iter174 in self.classes:
+                oprot.writeString(iter174.encode('utf-8') if sys.version_info[0] == 2 else iter174)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.link is not None:
@@ -2162,14 +2210,37 @@ class ModelMetadata(object):
         if self.labels is not None:
             oprot.writeFieldBegin('labels', TType.MAP, 15)
             oprot.writeMapBegin(TType.STRING, TType.I64, len(self.labels))
-            for kiter155, viter156 in self.labels.items():
-                oprot.writeString(kiter155.encode('utf-8') if sys.version_info[0] == 2 else kiter155)
-                oprot.writeI64(viter156)
+            for kiter175, viter176 in self.labels.items():
+                oprot.writeString(kiter175.encode('utf-8') if sys.version_info[0] == 2 else kiter175)
+                oprot.writeI64(viter176)
             oprot.writeMapEnd()
             oprot.writeFieldEnd()
         if self.missing_values is not None:
             oprot.writeFieldBegin('missing_values', TType.STRING, 16)
             oprot.writeString(self.missing_values.encode('utf-8') if sys.version_info[0] == 2 else self.missing_values)
+            oprot.writeFieldEnd()
+        if self.categories is not None:
+            oprot.writeFieldBegin('categories', TType.MAP, 17)
+            oprot.writeMapBegin(TType.STRING, TType.LIST, len(self.categories))
+            for kiter177, viter178 in self.categories.items():
+                oprot.writeString(kiter177.encode('utf-8') if sys.version_info[0] == 2 else kiter177)
+                oprot.writeListBegin(TType.STRING, len(viter178))
+                for iter179 in viter178:
+                    oprot.writeString(iter179.encode('utf-8') if sys.version_info[0] == 2 else iter179)
+                oprot.writeListEnd()
+            oprot.writeMapEnd()
+            oprot.writeFieldEnd()
+        if self.split is not None:
+            oprot.writeFieldBegin('split', TType.MAP, 18)
+            oprot.writeMapBegin(TType.STRING, TType.I32, len(self.split))
+            for kiter180, viter181 in self.split.items():
+                oprot.writeString(kiter180.encode('utf-8') if sys.version_info[0] == 2 else kiter180)
+                oprot.writeI32(viter181)
+            oprot.writeMapEnd()
+            oprot.writeFieldEnd()
+        if self.shadow is not None:
+            oprot.writeFieldBegin('shadow', TType.STRING, 19)
+            oprot.writeString(self.shadow.encode('utf-8') if sys.version_info[0] == 2 else self.shadow)
             oprot.writeFieldEnd()
         oprot.writeFieldStop()
         oprot.writeStructEnd()
@@ -2550,6 +2621,154 @@ class MethodStatistics(object):
         return not (self == other)
 
 
+class ShadowStatistics(object):
+    """
+    How the scores of a shadow version differ from those that were answered. A difference is the
+    largest |shadow score - answered score| of a row. Rows whose difference is NaN count in `rows`.
+
+    Attributes:
+     - shadow_version: The version that scored the same rows, as a number.
+     - rows: Rows compared.
+     - dropped_rows: Rows left out, because the shadow could not keep up.
+     - failed_rows: Rows that the shadow version refused.
+     - max_difference: The largest difference.
+     - mean_difference: The mean difference.
+     - p50_difference: Median difference, within 2 % as are the other quantiles.
+     - p90_difference: Quantile 0.9 of the differences.
+     - p99_difference: Quantile 0.99 of the differences.
+
+    """
+
+
+    def __init__(self, shadow_version="", rows=0, dropped_rows=0, failed_rows=0, max_difference=float(0), mean_difference=float(0), p50_difference=float(0), p90_difference=float(0), p99_difference=float(0),):
+        self.shadow_version = shadow_version
+        self.rows = rows
+        self.dropped_rows = dropped_rows
+        self.failed_rows = failed_rows
+        self.max_difference = max_difference
+        self.mean_difference = mean_difference
+        self.p50_difference = p50_difference
+        self.p90_difference = p90_difference
+        self.p99_difference = p99_difference
+
+    def read(self, iprot):
+        if iprot._fast_decode is not None and isinstance(iprot.trans, TTransport.CReadableTransport) and self.thrift_spec is not None:
+            iprot._fast_decode(self, iprot, [self.__class__, self.thrift_spec])
+            return
+        iprot.readStructBegin()
+        while True:
+            (fname, ftype, fid) = iprot.readFieldBegin()
+            if ftype == TType.STOP:
+                break
+            if fid == 1:
+                if ftype == TType.STRING:
+                    self.shadow_version = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 2:
+                if ftype == TType.I64:
+                    self.rows = iprot.readI64()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 3:
+                if ftype == TType.I64:
+                    self.dropped_rows = iprot.readI64()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 4:
+                if ftype == TType.I64:
+                    self.failed_rows = iprot.readI64()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 5:
+                if ftype == TType.DOUBLE:
+                    self.max_difference = iprot.readDouble()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 6:
+                if ftype == TType.DOUBLE:
+                    self.mean_difference = iprot.readDouble()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 7:
+                if ftype == TType.DOUBLE:
+                    self.p50_difference = iprot.readDouble()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 8:
+                if ftype == TType.DOUBLE:
+                    self.p90_difference = iprot.readDouble()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 9:
+                if ftype == TType.DOUBLE:
+                    self.p99_difference = iprot.readDouble()
+                else:
+                    iprot.skip(ftype)
+            else:
+                iprot.skip(ftype)
+            iprot.readFieldEnd()
+        iprot.readStructEnd()
+
+    def write(self, oprot):
+        if oprot._fast_encode is not None and self.thrift_spec is not None:
+            oprot.trans.write(oprot._fast_encode(self, [self.__class__, self.thrift_spec]))
+            return
+        oprot.writeStructBegin('ShadowStatistics')
+        if self.shadow_version is not None:
+            oprot.writeFieldBegin('shadow_version', TType.STRING, 1)
+            oprot.writeString(self.shadow_version.encode('utf-8') if sys.version_info[0] == 2 else self.shadow_version)
+            oprot.writeFieldEnd()
+        if self.rows is not None:
+            oprot.writeFieldBegin('rows', TType.I64, 2)
+            oprot.writeI64(self.rows)
+            oprot.writeFieldEnd()
+        if self.dropped_rows is not None:
+            oprot.writeFieldBegin('dropped_rows', TType.I64, 3)
+            oprot.writeI64(self.dropped_rows)
+            oprot.writeFieldEnd()
+        if self.failed_rows is not None:
+            oprot.writeFieldBegin('failed_rows', TType.I64, 4)
+            oprot.writeI64(self.failed_rows)
+            oprot.writeFieldEnd()
+        if self.max_difference is not None:
+            oprot.writeFieldBegin('max_difference', TType.DOUBLE, 5)
+            oprot.writeDouble(self.max_difference)
+            oprot.writeFieldEnd()
+        if self.mean_difference is not None:
+            oprot.writeFieldBegin('mean_difference', TType.DOUBLE, 6)
+            oprot.writeDouble(self.mean_difference)
+            oprot.writeFieldEnd()
+        if self.p50_difference is not None:
+            oprot.writeFieldBegin('p50_difference', TType.DOUBLE, 7)
+            oprot.writeDouble(self.p50_difference)
+            oprot.writeFieldEnd()
+        if self.p90_difference is not None:
+            oprot.writeFieldBegin('p90_difference', TType.DOUBLE, 8)
+            oprot.writeDouble(self.p90_difference)
+            oprot.writeFieldEnd()
+        if self.p99_difference is not None:
+            oprot.writeFieldBegin('p99_difference', TType.DOUBLE, 9)
+            oprot.writeDouble(self.p99_difference)
+            oprot.writeFieldEnd()
+        oprot.writeFieldStop()
+        oprot.writeStructEnd()
+
+    def validate(self):
+        return
+
+    def __repr__(self):
+        L = ['%s=%r' % (key, value)
+             for key, value in self.__dict__.items()]
+        return '%s(%s)' % (self.__class__.__name__, ', '.join(L))
+
+    def __eq__(self, other):
+        return isinstance(other, self.__class__) and self.__dict__ == other.__dict__
+
+    def __ne__(self, other):
+        return not (self == other)
+
+
 class ModelStatistics(object):
     """
     Statistics of one version since it was loaded.
@@ -2562,11 +2781,13 @@ class ModelStatistics(object):
      - execution_count: Calls of the kernels: fewer than requests where requests were joined.
      - inference_stats: Where the time went.
      - method_stats: One entry for each method and outcome that occurred.
+     - shadow_stats: One entry for each version that was a shadow of this one.
 
     """
 
 
     def __init__(self, name="", model_version="", last_inference_ms=0, inference_count=0, execution_count=0, inference_stats=None, method_stats=[
+    ], shadow_stats=[
     ],):
         self.name = name
         self.model_version = model_version
@@ -2578,6 +2799,10 @@ class ModelStatistics(object):
             method_stats = [
             ]
         self.method_stats = method_stats
+        if shadow_stats is self.thrift_spec[8][4]:
+            shadow_stats = [
+            ]
+        self.shadow_stats = shadow_stats
 
     def read(self, iprot):
         if iprot._fast_decode is not None and isinstance(iprot.trans, TTransport.CReadableTransport) and self.thrift_spec is not None:
@@ -2622,11 +2847,22 @@ class ModelStatistics(object):
             elif fid == 7:
                 if ftype == TType.LIST:
                     self.method_stats = []
-                    (_etype160, _size157) = iprot.readListBegin()
-                    for _i161 in range(_size157):
-                        _elem162 = MethodStatistics()
-                        _elem162.read(iprot)
-                        self.method_stats.append(_elem162)
+                    (_etype185, _size182) = iprot.readListBegin()
+                    for _i186 in range(_size182):
+                        _elem187 = MethodStatistics()
+                        _elem187.read(iprot)
+                        self.method_stats.append(_elem187)
+                    iprot.readListEnd()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 8:
+                if ftype == TType.LIST:
+                    self.shadow_stats = []
+                    (_etype191, _size188) = iprot.readListBegin()
+                    for _i192 in range(_size188):
+                        _elem193 = ShadowStatistics()
+                        _elem193.read(iprot)
+                        self.shadow_stats.append(_elem193)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
@@ -2667,8 +2903,15 @@ class ModelStatistics(object):
         if self.method_stats is not None:
             oprot.writeFieldBegin('method_stats', TType.LIST, 7)
             oprot.writeListBegin(TType.STRUCT, len(self.method_stats))
-            for iter163 in self.method_stats:
-                iter163.write(oprot)
+            for iter194 in self.method_stats:
+                iter194.write(oprot)
+            oprot.writeListEnd()
+            oprot.writeFieldEnd()
+        if self.shadow_stats is not None:
+            oprot.writeFieldBegin('shadow_stats', TType.LIST, 8)
+            oprot.writeListBegin(TType.STRUCT, len(self.shadow_stats))
+            for iter195 in self.shadow_stats:
+                iter195.write(oprot)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         oprot.writeFieldStop()
@@ -2718,11 +2961,11 @@ class ModelStatisticsResponse(object):
             if fid == 1:
                 if ftype == TType.LIST:
                     self.model_stats = []
-                    (_etype167, _size164) = iprot.readListBegin()
-                    for _i168 in range(_size164):
-                        _elem169 = ModelStatistics()
-                        _elem169.read(iprot)
-                        self.model_stats.append(_elem169)
+                    (_etype199, _size196) = iprot.readListBegin()
+                    for _i200 in range(_size196):
+                        _elem201 = ModelStatistics()
+                        _elem201.read(iprot)
+                        self.model_stats.append(_elem201)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
@@ -2739,8 +2982,8 @@ class ModelStatisticsResponse(object):
         if self.model_stats is not None:
             oprot.writeFieldBegin('model_stats', TType.LIST, 1)
             oprot.writeListBegin(TType.STRUCT, len(self.model_stats))
-            for iter170 in self.model_stats:
-                iter170.write(oprot)
+            for iter202 in self.model_stats:
+                iter202.write(oprot)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         oprot.writeFieldStop()
@@ -2827,10 +3070,10 @@ class VersionStatus(object):
             elif fid == 6:
                 if ftype == TType.LIST:
                     self.labels = []
-                    (_etype174, _size171) = iprot.readListBegin()
-                    for _i175 in range(_size171):
-                        _elem176 = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
-                        self.labels.append(_elem176)
+                    (_etype206, _size203) = iprot.readListBegin()
+                    for _i207 in range(_size203):
+                        _elem208 = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                        self.labels.append(_elem208)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
@@ -2872,8 +3115,8 @@ class VersionStatus(object):
         if self.labels is not None:
             oprot.writeFieldBegin('labels', TType.LIST, 6)
             oprot.writeListBegin(TType.STRING, len(self.labels))
-            for iter177 in self.labels:
-                oprot.writeString(iter177.encode('utf-8') if sys.version_info[0] == 2 else iter177)
+            for iter209 in self.labels:
+                oprot.writeString(iter209.encode('utf-8') if sys.version_info[0] == 2 else iter209)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.is_default is not None:
@@ -2987,17 +3230,19 @@ class RepositoryIndexResponse(object):
     Attributes:
      - versions: The versions.
      - request_id: `context.request_id` of the request, where it had one.
+     - repository_error: Why the repository cannot be read at present; empty = it can. What is served stays served.
 
     """
 
 
     def __init__(self, versions=[
-    ], request_id=None,):
+    ], request_id=None, repository_error="",):
         if versions is self.thrift_spec[1][4]:
             versions = [
             ]
         self.versions = versions
         self.request_id = request_id
+        self.repository_error = repository_error
 
     def read(self, iprot):
         if iprot._fast_decode is not None and isinstance(iprot.trans, TTransport.CReadableTransport) and self.thrift_spec is not None:
@@ -3011,17 +3256,22 @@ class RepositoryIndexResponse(object):
             if fid == 1:
                 if ftype == TType.LIST:
                     self.versions = []
-                    (_etype181, _size178) = iprot.readListBegin()
-                    for _i182 in range(_size178):
-                        _elem183 = VersionStatus()
-                        _elem183.read(iprot)
-                        self.versions.append(_elem183)
+                    (_etype213, _size210) = iprot.readListBegin()
+                    for _i214 in range(_size210):
+                        _elem215 = VersionStatus()
+                        _elem215.read(iprot)
+                        self.versions.append(_elem215)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
             elif fid == 2:
                 if ftype == TType.STRING:
                     self.request_id = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
+                else:
+                    iprot.skip(ftype)
+            elif fid == 3:
+                if ftype == TType.STRING:
+                    self.repository_error = iprot.readString().decode('utf-8', errors='replace') if sys.version_info[0] == 2 else iprot.readString()
                 else:
                     iprot.skip(ftype)
             else:
@@ -3037,13 +3287,17 @@ class RepositoryIndexResponse(object):
         if self.versions is not None:
             oprot.writeFieldBegin('versions', TType.LIST, 1)
             oprot.writeListBegin(TType.STRUCT, len(self.versions))
-            for iter184 in self.versions:
-                iter184.write(oprot)
+            for iter216 in self.versions:
+                iter216.write(oprot)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.request_id is not None:
             oprot.writeFieldBegin('request_id', TType.STRING, 2)
             oprot.writeString(self.request_id.encode('utf-8') if sys.version_info[0] == 2 else self.request_id)
+            oprot.writeFieldEnd()
+        if self.repository_error is not None:
+            oprot.writeFieldBegin('repository_error', TType.STRING, 3)
+            oprot.writeString(self.repository_error.encode('utf-8') if sys.version_info[0] == 2 else self.repository_error)
             oprot.writeFieldEnd()
         oprot.writeFieldStop()
         oprot.writeStructEnd()
@@ -3152,7 +3406,7 @@ class LabelRequest(object):
     Attributes:
      - model_name: As in ScoreRequest.
      - label: Same characters as a model name, and not a number.
-     - version: The version to name; unused by remove_label. It must be AVAILABLE.
+     - version: The version to name; only set_label uses it. It must be AVAILABLE.
      - context: Who asks, and how long they will wait.
 
     """
@@ -3269,11 +3523,11 @@ class RepositoryChange(object):
             if fid == 1:
                 if ftype == TType.LIST:
                     self.versions = []
-                    (_etype188, _size185) = iprot.readListBegin()
-                    for _i189 in range(_size185):
-                        _elem190 = VersionStatus()
-                        _elem190.read(iprot)
-                        self.versions.append(_elem190)
+                    (_etype220, _size217) = iprot.readListBegin()
+                    for _i221 in range(_size217):
+                        _elem222 = VersionStatus()
+                        _elem222.read(iprot)
+                        self.versions.append(_elem222)
                     iprot.readListEnd()
                 else:
                     iprot.skip(ftype)
@@ -3295,8 +3549,8 @@ class RepositoryChange(object):
         if self.versions is not None:
             oprot.writeFieldBegin('versions', TType.LIST, 1)
             oprot.writeListBegin(TType.STRUCT, len(self.versions))
-            for iter191 in self.versions:
-                iter191.write(oprot)
+            for iter223 in self.versions:
+                iter223.write(oprot)
             oprot.writeListEnd()
             oprot.writeFieldEnd()
         if self.request_id is not None:
@@ -3486,6 +3740,11 @@ ModelMetadata.thrift_spec = (
     (15, TType.MAP, 'labels', (TType.STRING, 'UTF8', TType.I64, None, False), {
     }, ),  # 15
     (16, TType.STRING, 'missing_values', 'UTF8', "", ),  # 16
+    (17, TType.MAP, 'categories', (TType.STRING, 'UTF8', TType.LIST, (TType.STRING, 'UTF8', False), False), {
+    }, ),  # 17
+    (18, TType.MAP, 'split', (TType.STRING, 'UTF8', TType.I32, None, False), {
+    }, ),  # 18
+    (19, TType.STRING, 'shadow', 'UTF8', "", ),  # 19
 )
 all_structs.append(StatisticDuration)
 StatisticDuration.thrift_spec = (
@@ -3522,6 +3781,19 @@ MethodStatistics.thrift_spec = (
     (8, TType.I64, 'p999_ns', None, 0, ),  # 8
     (9, TType.I64, 'max_ns', None, 0, ),  # 9
 )
+all_structs.append(ShadowStatistics)
+ShadowStatistics.thrift_spec = (
+    None,  # 0
+    (1, TType.STRING, 'shadow_version', 'UTF8', "", ),  # 1
+    (2, TType.I64, 'rows', None, 0, ),  # 2
+    (3, TType.I64, 'dropped_rows', None, 0, ),  # 3
+    (4, TType.I64, 'failed_rows', None, 0, ),  # 4
+    (5, TType.DOUBLE, 'max_difference', None, float(0), ),  # 5
+    (6, TType.DOUBLE, 'mean_difference', None, float(0), ),  # 6
+    (7, TType.DOUBLE, 'p50_difference', None, float(0), ),  # 7
+    (8, TType.DOUBLE, 'p90_difference', None, float(0), ),  # 8
+    (9, TType.DOUBLE, 'p99_difference', None, float(0), ),  # 9
+)
 all_structs.append(ModelStatistics)
 ModelStatistics.thrift_spec = (
     None,  # 0
@@ -3533,6 +3805,8 @@ ModelStatistics.thrift_spec = (
     (6, TType.STRUCT, 'inference_stats', [InferenceStatistics, None], None, ),  # 6
     (7, TType.LIST, 'method_stats', (TType.STRUCT, [MethodStatistics, None], False), [
     ], ),  # 7
+    (8, TType.LIST, 'shadow_stats', (TType.STRUCT, [ShadowStatistics, None], False), [
+    ], ),  # 8
 )
 all_structs.append(ModelStatisticsResponse)
 ModelStatisticsResponse.thrift_spec = (
@@ -3565,6 +3839,7 @@ RepositoryIndexResponse.thrift_spec = (
     (1, TType.LIST, 'versions', (TType.STRUCT, [VersionStatus, None], False), [
     ], ),  # 1
     (2, TType.STRING, 'request_id', 'UTF8', None, ),  # 2
+    (3, TType.STRING, 'repository_error', 'UTF8', "", ),  # 3
 )
 all_structs.append(ModelVersionRequest)
 ModelVersionRequest.thrift_spec = (

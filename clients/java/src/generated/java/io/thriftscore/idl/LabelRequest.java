@@ -37,7 +37,7 @@ public class LabelRequest implements org.apache.thrift.TBase<LabelRequest, Label
      */
     LABEL((short)2, "label"),
     /**
-     * The version to name; unused by remove_label. It must be AVAILABLE.
+     * The version to name; only set_label uses it. It must be AVAILABLE.
      */
     VERSION((short)3, "version"),
     /**
@@ -245,14 +245,14 @@ public class LabelRequest implements org.apache.thrift.TBase<LabelRequest, Label
   }
 
   /**
-   * The version to name; unused by remove_label. It must be AVAILABLE.
+   * The version to name; only set_label uses it. It must be AVAILABLE.
    */
   public long getVersion() {
     return this.version;
   }
 
   /**
-   * The version to name; unused by remove_label. It must be AVAILABLE.
+   * The version to name; only set_label uses it. It must be AVAILABLE.
    */
   public LabelRequest setVersion(long version) {
     this.version = version;

@@ -29,6 +29,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
   private static final org.apache.thrift.protocol.TField SOURCE_FORMAT_FIELD_DESC = new org.apache.thrift.protocol.TField("source_format", org.apache.thrift.protocol.TType.STRING, (short)14);
   private static final org.apache.thrift.protocol.TField LABELS_FIELD_DESC = new org.apache.thrift.protocol.TField("labels", org.apache.thrift.protocol.TType.MAP, (short)15);
   private static final org.apache.thrift.protocol.TField MISSING_VALUES_FIELD_DESC = new org.apache.thrift.protocol.TField("missing_values", org.apache.thrift.protocol.TType.STRING, (short)16);
+  private static final org.apache.thrift.protocol.TField CATEGORIES_FIELD_DESC = new org.apache.thrift.protocol.TField("categories", org.apache.thrift.protocol.TType.MAP, (short)17);
+  private static final org.apache.thrift.protocol.TField SPLIT_FIELD_DESC = new org.apache.thrift.protocol.TField("split", org.apache.thrift.protocol.TType.MAP, (short)18);
+  private static final org.apache.thrift.protocol.TField SHADOW_FIELD_DESC = new org.apache.thrift.protocol.TField("shadow", org.apache.thrift.protocol.TType.STRING, (short)19);
 
   private static final org.apache.thrift.scheme.SchemeFactory STANDARD_SCHEME_FACTORY = new ModelMetadataStandardSchemeFactory();
   private static final org.apache.thrift.scheme.SchemeFactory TUPLE_SCHEME_FACTORY = new ModelMetadataTupleSchemeFactory();
@@ -49,6 +52,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
   private @org.apache.thrift.annotation.Nullable java.lang.String source_format; // required
   private @org.apache.thrift.annotation.Nullable java.util.Map<java.lang.String,java.lang.Long> labels; // required
   private @org.apache.thrift.annotation.Nullable java.lang.String missing_values; // required
+  private @org.apache.thrift.annotation.Nullable java.util.Map<java.lang.String,java.util.List<java.lang.String>> categories; // required
+  private @org.apache.thrift.annotation.Nullable java.util.Map<java.lang.String,java.lang.Integer> split; // required
+  private @org.apache.thrift.annotation.Nullable java.lang.String shadow; // required
 
   /** The set of fields this struct contains, along with convenience methods for finding and manipulating them. */
   public enum _Fields implements org.apache.thrift.TFieldIdEnum {
@@ -116,7 +122,21 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     /**
      * What is done with NaN in the features: "refuse" (INVALID_ARGUMENT) or "propagate".
      */
-    MISSING_VALUES((short)16, "missing_values");
+    MISSING_VALUES((short)16, "missing_values"),
+    /**
+     * For each feature whose value is an index of names: the names.
+     */
+    CATEGORIES((short)17, "categories"),
+    /**
+     * Weights by which requests without a version are spread over labels or versions; empty = all
+     * of them get the default version.
+     */
+    SPLIT((short)18, "split"),
+    /**
+     * The label or version that scores the rows of the default version as well, to be compared;
+     * empty = none.
+     */
+    SHADOW((short)19, "shadow");
 
     private static final java.util.Map<java.lang.String, _Fields> byName = new java.util.HashMap<java.lang.String, _Fields>();
 
@@ -164,6 +184,12 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
           return LABELS;
         case 16: // MISSING_VALUES
           return MISSING_VALUES;
+        case 17: // CATEGORIES
+          return CATEGORIES;
+        case 18: // SPLIT
+          return SPLIT;
+        case 19: // SHADOW
+          return SHADOW;
         default:
           return null;
       }
@@ -251,6 +277,17 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
             new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.I64))));
     tmpMap.put(_Fields.MISSING_VALUES, new org.apache.thrift.meta_data.FieldMetaData("missing_values", org.apache.thrift.TFieldRequirementType.DEFAULT, 
         new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.STRING)));
+    tmpMap.put(_Fields.CATEGORIES, new org.apache.thrift.meta_data.FieldMetaData("categories", org.apache.thrift.TFieldRequirementType.DEFAULT, 
+        new org.apache.thrift.meta_data.MapMetaData(org.apache.thrift.protocol.TType.MAP, 
+            new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.STRING), 
+            new org.apache.thrift.meta_data.ListMetaData(org.apache.thrift.protocol.TType.LIST, 
+                new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.STRING)))));
+    tmpMap.put(_Fields.SPLIT, new org.apache.thrift.meta_data.FieldMetaData("split", org.apache.thrift.TFieldRequirementType.DEFAULT, 
+        new org.apache.thrift.meta_data.MapMetaData(org.apache.thrift.protocol.TType.MAP, 
+            new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.STRING), 
+            new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.I32))));
+    tmpMap.put(_Fields.SHADOW, new org.apache.thrift.meta_data.FieldMetaData("shadow", org.apache.thrift.TFieldRequirementType.DEFAULT, 
+        new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.STRING)));
     metaDataMap = java.util.Collections.unmodifiableMap(tmpMap);
     org.apache.thrift.meta_data.FieldMetaData.addStructMetaDataMap(ModelMetadata.class, metaDataMap);
   }
@@ -288,6 +325,12 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
 
     this.missing_values = "";
 
+    this.categories = new java.util.HashMap<java.lang.String,java.util.List<java.lang.String>>();
+
+    this.split = new java.util.HashMap<java.lang.String,java.lang.Integer>();
+
+    this.shadow = "";
+
   }
 
   public ModelMetadata(
@@ -306,7 +349,10 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     java.lang.String digest,
     java.lang.String source_format,
     java.util.Map<java.lang.String,java.lang.Long> labels,
-    java.lang.String missing_values)
+    java.lang.String missing_values,
+    java.util.Map<java.lang.String,java.util.List<java.lang.String>> categories,
+    java.util.Map<java.lang.String,java.lang.Integer> split,
+    java.lang.String shadow)
   {
     this();
     this.name = name;
@@ -326,6 +372,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     this.source_format = source_format;
     this.labels = labels;
     this.missing_values = missing_values;
+    this.categories = categories;
+    this.split = split;
+    this.shadow = shadow;
   }
 
   /**
@@ -391,6 +440,28 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     if (other.isSetMissing_values()) {
       this.missing_values = other.missing_values;
     }
+    if (other.isSetCategories()) {
+      java.util.Map<java.lang.String,java.util.List<java.lang.String>> __this__categories = new java.util.HashMap<java.lang.String,java.util.List<java.lang.String>>(other.categories.size());
+      for (java.util.Map.Entry<java.lang.String, java.util.List<java.lang.String>> other_element : other.categories.entrySet()) {
+
+        java.lang.String other_element_key = other_element.getKey();
+        java.util.List<java.lang.String> other_element_value = other_element.getValue();
+
+        java.lang.String __this__categories_copy_key = other_element_key;
+
+        java.util.List<java.lang.String> __this__categories_copy_value = new java.util.ArrayList<java.lang.String>(other_element_value);
+
+        __this__categories.put(__this__categories_copy_key, __this__categories_copy_value);
+      }
+      this.categories = __this__categories;
+    }
+    if (other.isSetSplit()) {
+      java.util.Map<java.lang.String,java.lang.Integer> __this__split = new java.util.HashMap<java.lang.String,java.lang.Integer>(other.split);
+      this.split = __this__split;
+    }
+    if (other.isSetShadow()) {
+      this.shadow = other.shadow;
+    }
   }
 
   @Override
@@ -431,6 +502,12 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     this.labels = new java.util.HashMap<java.lang.String,java.lang.Long>();
 
     this.missing_values = "";
+
+    this.categories = new java.util.HashMap<java.lang.String,java.util.List<java.lang.String>>();
+
+    this.split = new java.util.HashMap<java.lang.String,java.lang.Integer>();
+
+    this.shadow = "";
 
   }
 
@@ -1021,6 +1098,125 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     }
   }
 
+  public int getCategoriesSize() {
+    return (this.categories == null) ? 0 : this.categories.size();
+  }
+
+  public void putToCategories(java.lang.String key, java.util.List<java.lang.String> val) {
+    if (this.categories == null) {
+      this.categories = new java.util.HashMap<java.lang.String,java.util.List<java.lang.String>>();
+    }
+    this.categories.put(key, val);
+  }
+
+  /**
+   * For each feature whose value is an index of names: the names.
+   */
+  @org.apache.thrift.annotation.Nullable
+  public java.util.Map<java.lang.String,java.util.List<java.lang.String>> getCategories() {
+    return this.categories;
+  }
+
+  /**
+   * For each feature whose value is an index of names: the names.
+   */
+  public ModelMetadata setCategories(@org.apache.thrift.annotation.Nullable java.util.Map<java.lang.String,java.util.List<java.lang.String>> categories) {
+    this.categories = categories;
+    return this;
+  }
+
+  public void unsetCategories() {
+    this.categories = null;
+  }
+
+  /** Returns true if field categories is set (has been assigned a value) and false otherwise */
+  public boolean isSetCategories() {
+    return this.categories != null;
+  }
+
+  public void setCategoriesIsSet(boolean value) {
+    if (!value) {
+      this.categories = null;
+    }
+  }
+
+  public int getSplitSize() {
+    return (this.split == null) ? 0 : this.split.size();
+  }
+
+  public void putToSplit(java.lang.String key, int val) {
+    if (this.split == null) {
+      this.split = new java.util.HashMap<java.lang.String,java.lang.Integer>();
+    }
+    this.split.put(key, val);
+  }
+
+  /**
+   * Weights by which requests without a version are spread over labels or versions; empty = all
+   * of them get the default version.
+   */
+  @org.apache.thrift.annotation.Nullable
+  public java.util.Map<java.lang.String,java.lang.Integer> getSplit() {
+    return this.split;
+  }
+
+  /**
+   * Weights by which requests without a version are spread over labels or versions; empty = all
+   * of them get the default version.
+   */
+  public ModelMetadata setSplit(@org.apache.thrift.annotation.Nullable java.util.Map<java.lang.String,java.lang.Integer> split) {
+    this.split = split;
+    return this;
+  }
+
+  public void unsetSplit() {
+    this.split = null;
+  }
+
+  /** Returns true if field split is set (has been assigned a value) and false otherwise */
+  public boolean isSetSplit() {
+    return this.split != null;
+  }
+
+  public void setSplitIsSet(boolean value) {
+    if (!value) {
+      this.split = null;
+    }
+  }
+
+  /**
+   * The label or version that scores the rows of the default version as well, to be compared;
+   * empty = none.
+   */
+  @org.apache.thrift.annotation.Nullable
+  public java.lang.String getShadow() {
+    return this.shadow;
+  }
+
+  /**
+   * The label or version that scores the rows of the default version as well, to be compared;
+   * empty = none.
+   */
+  public ModelMetadata setShadow(@org.apache.thrift.annotation.Nullable java.lang.String shadow) {
+    this.shadow = shadow;
+    return this;
+  }
+
+  public void unsetShadow() {
+    this.shadow = null;
+  }
+
+  /** Returns true if field shadow is set (has been assigned a value) and false otherwise */
+  public boolean isSetShadow() {
+    return this.shadow != null;
+  }
+
+  public void setShadowIsSet(boolean value) {
+    if (!value) {
+      this.shadow = null;
+    }
+  }
+
   @Override
   public void setFieldValue(_Fields field, @org.apache.thrift.annotation.Nullable java.lang.Object value) {
     switch (field) {
@@ -1152,6 +1348,30 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       }
       break;
 
+    case CATEGORIES:
+      if (value == null) {
+        unsetCategories();
+      } else {
+        setCategories((java.util.Map<java.lang.String,java.util.List<java.lang.String>>)value);
+      }
+      break;
+
+    case SPLIT:
+      if (value == null) {
+        unsetSplit();
+      } else {
+        setSplit((java.util.Map<java.lang.String,java.lang.Integer>)value);
+      }
+      break;
+
+    case SHADOW:
+      if (value == null) {
+        unsetShadow();
+      } else {
+        setShadow((java.lang.String)value);
+      }
+      break;
+
     }
   }
 
@@ -1207,6 +1427,15 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     case MISSING_VALUES:
       return getMissing_values();
 
+    case CATEGORIES:
+      return getCategories();
+
+    case SPLIT:
+      return getSplit();
+
+    case SHADOW:
+      return getShadow();
+
     }
     throw new java.lang.IllegalStateException();
   }
@@ -1251,6 +1480,12 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       return isSetLabels();
     case MISSING_VALUES:
       return isSetMissing_values();
+    case CATEGORIES:
+      return isSetCategories();
+    case SPLIT:
+      return isSetSplit();
+    case SHADOW:
+      return isSetShadow();
     }
     throw new java.lang.IllegalStateException();
   }
@@ -1412,6 +1647,33 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         return false;
     }
 
+    boolean this_present_categories = true && this.isSetCategories();
+    boolean that_present_categories = true && that.isSetCategories();
+    if (this_present_categories || that_present_categories) {
+      if (!(this_present_categories && that_present_categories))
+        return false;
+      if (!this.categories.equals(that.categories))
+        return false;
+    }
+
+    boolean this_present_split = true && this.isSetSplit();
+    boolean that_present_split = true && that.isSetSplit();
+    if (this_present_split || that_present_split) {
+      if (!(this_present_split && that_present_split))
+        return false;
+      if (!this.split.equals(that.split))
+        return false;
+    }
+
+    boolean this_present_shadow = true && this.isSetShadow();
+    boolean that_present_shadow = true && that.isSetShadow();
+    if (this_present_shadow || that_present_shadow) {
+      if (!(this_present_shadow && that_present_shadow))
+        return false;
+      if (!this.shadow.equals(that.shadow))
+        return false;
+    }
+
     return true;
   }
 
@@ -1480,6 +1742,18 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
     hashCode = hashCode * 8191 + ((isSetMissing_values()) ? 131071 : 524287);
     if (isSetMissing_values())
       hashCode = hashCode * 8191 + missing_values.hashCode();
+
+    hashCode = hashCode * 8191 + ((isSetCategories()) ? 131071 : 524287);
+    if (isSetCategories())
+      hashCode = hashCode * 8191 + categories.hashCode();
+
+    hashCode = hashCode * 8191 + ((isSetSplit()) ? 131071 : 524287);
+    if (isSetSplit())
+      hashCode = hashCode * 8191 + split.hashCode();
+
+    hashCode = hashCode * 8191 + ((isSetShadow()) ? 131071 : 524287);
+    if (isSetShadow())
+      hashCode = hashCode * 8191 + shadow.hashCode();
 
     return hashCode;
   }
@@ -1652,6 +1926,36 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         return lastComparison;
       }
     }
+    lastComparison = java.lang.Boolean.compare(isSetCategories(), other.isSetCategories());
+    if (lastComparison != 0) {
+      return lastComparison;
+    }
+    if (isSetCategories()) {
+      lastComparison = org.apache.thrift.TBaseHelper.compareTo(this.categories, other.categories);
+      if (lastComparison != 0) {
+        return lastComparison;
+      }
+    }
+    lastComparison = java.lang.Boolean.compare(isSetSplit(), other.isSetSplit());
+    if (lastComparison != 0) {
+      return lastComparison;
+    }
+    if (isSetSplit()) {
+      lastComparison = org.apache.thrift.TBaseHelper.compareTo(this.split, other.split);
+      if (lastComparison != 0) {
+        return lastComparison;
+      }
+    }
+    lastComparison = java.lang.Boolean.compare(isSetShadow(), other.isSetShadow());
+    if (lastComparison != 0) {
+      return lastComparison;
+    }
+    if (isSetShadow()) {
+      lastComparison = org.apache.thrift.TBaseHelper.compareTo(this.shadow, other.shadow);
+      if (lastComparison != 0) {
+        return lastComparison;
+      }
+    }
     return 0;
   }
 
@@ -1797,6 +2101,30 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       sb.append("null");
     } else {
       sb.append(this.missing_values);
+    }
+    first = false;
+    if (!first) sb.append(", ");
+    sb.append("categories:");
+    if (this.categories == null) {
+      sb.append("null");
+    } else {
+      sb.append(this.categories);
+    }
+    first = false;
+    if (!first) sb.append(", ");
+    sb.append("split:");
+    if (this.split == null) {
+      sb.append("null");
+    } else {
+      sb.append(this.split);
+    }
+    first = false;
+    if (!first) sb.append(", ");
+    sb.append("shadow:");
+    if (this.shadow == null) {
+      sb.append("null");
+    } else {
+      sb.append(this.shadow);
     }
     first = false;
     sb.append(")");
@@ -2038,6 +2366,64 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
               org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
             }
             break;
+          case 17: // CATEGORIES
+            if (schemeField.type == org.apache.thrift.protocol.TType.MAP) {
+              {
+                org.apache.thrift.protocol.TMap _map147 = iprot.readMapBegin();
+                struct.categories = new java.util.HashMap<java.lang.String,java.util.List<java.lang.String>>(2*_map147.size);
+                @org.apache.thrift.annotation.Nullable java.lang.String _key148;
+                @org.apache.thrift.annotation.Nullable java.util.List<java.lang.String> _val149;
+                for (int _i150 = 0; _i150 < _map147.size; ++_i150)
+                {
+                  _key148 = iprot.readString();
+                  {
+                    org.apache.thrift.protocol.TList _list151 = iprot.readListBegin();
+                    _val149 = new java.util.ArrayList<java.lang.String>(_list151.size);
+                    @org.apache.thrift.annotation.Nullable java.lang.String _elem152;
+                    for (int _i153 = 0; _i153 < _list151.size; ++_i153)
+                    {
+                      _elem152 = iprot.readString();
+                      _val149.add(_elem152);
+                    }
+                    iprot.readListEnd();
+                  }
+                  struct.categories.put(_key148, _val149);
+                }
+                iprot.readMapEnd();
+              }
+              struct.setCategoriesIsSet(true);
+            } else { 
+              org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
+            }
+            break;
+          case 18: // SPLIT
+            if (schemeField.type == org.apache.thrift.protocol.TType.MAP) {
+              {
+                org.apache.thrift.protocol.TMap _map154 = iprot.readMapBegin();
+                struct.split = new java.util.HashMap<java.lang.String,java.lang.Integer>(2*_map154.size);
+                @org.apache.thrift.annotation.Nullable java.lang.String _key155;
+                int _val156;
+                for (int _i157 = 0; _i157 < _map154.size; ++_i157)
+                {
+                  _key155 = iprot.readString();
+                  _val156 = iprot.readI32();
+                  struct.split.put(_key155, _val156);
+                }
+                iprot.readMapEnd();
+              }
+              struct.setSplitIsSet(true);
+            } else { 
+              org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
+            }
+            break;
+          case 19: // SHADOW
+            if (schemeField.type == org.apache.thrift.protocol.TType.STRING) {
+              struct.shadow = iprot.readString();
+              struct.setShadowIsSet(true);
+            } else { 
+              org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
+            }
+            break;
           default:
             org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
         }
@@ -2068,9 +2454,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         oprot.writeFieldBegin(VERSIONS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRING, struct.versions.size()));
-          for (java.lang.String _iter147 : struct.versions)
+          for (java.lang.String _iter158 : struct.versions)
           {
-            oprot.writeString(_iter147);
+            oprot.writeString(_iter158);
           }
           oprot.writeListEnd();
         }
@@ -2085,9 +2471,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         oprot.writeFieldBegin(INPUTS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRUCT, struct.inputs.size()));
-          for (TensorMetadata _iter148 : struct.inputs)
+          for (TensorMetadata _iter159 : struct.inputs)
           {
-            _iter148.write(oprot);
+            _iter159.write(oprot);
           }
           oprot.writeListEnd();
         }
@@ -2097,9 +2483,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         oprot.writeFieldBegin(OUTPUTS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRUCT, struct.outputs.size()));
-          for (TensorMetadata _iter149 : struct.outputs)
+          for (TensorMetadata _iter160 : struct.outputs)
           {
-            _iter149.write(oprot);
+            _iter160.write(oprot);
           }
           oprot.writeListEnd();
         }
@@ -2109,9 +2495,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         oprot.writeFieldBegin(FEATURE_NAMES_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRING, struct.feature_names.size()));
-          for (java.lang.String _iter150 : struct.feature_names)
+          for (java.lang.String _iter161 : struct.feature_names)
           {
-            oprot.writeString(_iter150);
+            oprot.writeString(_iter161);
           }
           oprot.writeListEnd();
         }
@@ -2126,9 +2512,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         oprot.writeFieldBegin(CLASSES_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRING, struct.classes.size()));
-          for (java.lang.String _iter151 : struct.classes)
+          for (java.lang.String _iter162 : struct.classes)
           {
-            oprot.writeString(_iter151);
+            oprot.writeString(_iter162);
           }
           oprot.writeListEnd();
         }
@@ -2161,10 +2547,10 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
         oprot.writeFieldBegin(LABELS_FIELD_DESC);
         {
           oprot.writeMapBegin(new org.apache.thrift.protocol.TMap(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.I64, struct.labels.size()));
-          for (java.util.Map.Entry<java.lang.String, java.lang.Long> _iter152 : struct.labels.entrySet())
+          for (java.util.Map.Entry<java.lang.String, java.lang.Long> _iter163 : struct.labels.entrySet())
           {
-            oprot.writeString(_iter152.getKey());
-            oprot.writeI64(_iter152.getValue());
+            oprot.writeString(_iter163.getKey());
+            oprot.writeI64(_iter163.getValue());
           }
           oprot.writeMapEnd();
         }
@@ -2173,6 +2559,44 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       if (struct.missing_values != null) {
         oprot.writeFieldBegin(MISSING_VALUES_FIELD_DESC);
         oprot.writeString(struct.missing_values);
+        oprot.writeFieldEnd();
+      }
+      if (struct.categories != null) {
+        oprot.writeFieldBegin(CATEGORIES_FIELD_DESC);
+        {
+          oprot.writeMapBegin(new org.apache.thrift.protocol.TMap(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.LIST, struct.categories.size()));
+          for (java.util.Map.Entry<java.lang.String, java.util.List<java.lang.String>> _iter164 : struct.categories.entrySet())
+          {
+            oprot.writeString(_iter164.getKey());
+            {
+              oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRING, _iter164.getValue().size()));
+              for (java.lang.String _iter165 : _iter164.getValue())
+              {
+                oprot.writeString(_iter165);
+              }
+              oprot.writeListEnd();
+            }
+          }
+          oprot.writeMapEnd();
+        }
+        oprot.writeFieldEnd();
+      }
+      if (struct.split != null) {
+        oprot.writeFieldBegin(SPLIT_FIELD_DESC);
+        {
+          oprot.writeMapBegin(new org.apache.thrift.protocol.TMap(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.I32, struct.split.size()));
+          for (java.util.Map.Entry<java.lang.String, java.lang.Integer> _iter166 : struct.split.entrySet())
+          {
+            oprot.writeString(_iter166.getKey());
+            oprot.writeI32(_iter166.getValue());
+          }
+          oprot.writeMapEnd();
+        }
+        oprot.writeFieldEnd();
+      }
+      if (struct.shadow != null) {
+        oprot.writeFieldBegin(SHADOW_FIELD_DESC);
+        oprot.writeString(struct.shadow);
         oprot.writeFieldEnd();
       }
       oprot.writeFieldStop();
@@ -2242,7 +2666,16 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       if (struct.isSetMissing_values()) {
         optionals.set(15);
       }
-      oprot.writeBitSet(optionals, 16);
+      if (struct.isSetCategories()) {
+        optionals.set(16);
+      }
+      if (struct.isSetSplit()) {
+        optionals.set(17);
+      }
+      if (struct.isSetShadow()) {
+        optionals.set(18);
+      }
+      oprot.writeBitSet(optionals, 19);
       if (struct.isSetName()) {
         oprot.writeString(struct.name);
       }
@@ -2252,9 +2685,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       if (struct.isSetVersions()) {
         {
           oprot.writeI32(struct.versions.size());
-          for (java.lang.String _iter153 : struct.versions)
+          for (java.lang.String _iter167 : struct.versions)
           {
-            oprot.writeString(_iter153);
+            oprot.writeString(_iter167);
           }
         }
       }
@@ -2264,27 +2697,27 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       if (struct.isSetInputs()) {
         {
           oprot.writeI32(struct.inputs.size());
-          for (TensorMetadata _iter154 : struct.inputs)
+          for (TensorMetadata _iter168 : struct.inputs)
           {
-            _iter154.write(oprot);
+            _iter168.write(oprot);
           }
         }
       }
       if (struct.isSetOutputs()) {
         {
           oprot.writeI32(struct.outputs.size());
-          for (TensorMetadata _iter155 : struct.outputs)
+          for (TensorMetadata _iter169 : struct.outputs)
           {
-            _iter155.write(oprot);
+            _iter169.write(oprot);
           }
         }
       }
       if (struct.isSetFeature_names()) {
         {
           oprot.writeI32(struct.feature_names.size());
-          for (java.lang.String _iter156 : struct.feature_names)
+          for (java.lang.String _iter170 : struct.feature_names)
           {
-            oprot.writeString(_iter156);
+            oprot.writeString(_iter170);
           }
         }
       }
@@ -2294,9 +2727,9 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       if (struct.isSetClasses()) {
         {
           oprot.writeI32(struct.classes.size());
-          for (java.lang.String _iter157 : struct.classes)
+          for (java.lang.String _iter171 : struct.classes)
           {
-            oprot.writeString(_iter157);
+            oprot.writeString(_iter171);
           }
         }
       }
@@ -2318,22 +2751,51 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       if (struct.isSetLabels()) {
         {
           oprot.writeI32(struct.labels.size());
-          for (java.util.Map.Entry<java.lang.String, java.lang.Long> _iter158 : struct.labels.entrySet())
+          for (java.util.Map.Entry<java.lang.String, java.lang.Long> _iter172 : struct.labels.entrySet())
           {
-            oprot.writeString(_iter158.getKey());
-            oprot.writeI64(_iter158.getValue());
+            oprot.writeString(_iter172.getKey());
+            oprot.writeI64(_iter172.getValue());
           }
         }
       }
       if (struct.isSetMissing_values()) {
         oprot.writeString(struct.missing_values);
       }
+      if (struct.isSetCategories()) {
+        {
+          oprot.writeI32(struct.categories.size());
+          for (java.util.Map.Entry<java.lang.String, java.util.List<java.lang.String>> _iter173 : struct.categories.entrySet())
+          {
+            oprot.writeString(_iter173.getKey());
+            {
+              oprot.writeI32(_iter173.getValue().size());
+              for (java.lang.String _iter174 : _iter173.getValue())
+              {
+                oprot.writeString(_iter174);
+              }
+            }
+          }
+        }
+      }
+      if (struct.isSetSplit()) {
+        {
+          oprot.writeI32(struct.split.size());
+          for (java.util.Map.Entry<java.lang.String, java.lang.Integer> _iter175 : struct.split.entrySet())
+          {
+            oprot.writeString(_iter175.getKey());
+            oprot.writeI32(_iter175.getValue());
+          }
+        }
+      }
+      if (struct.isSetShadow()) {
+        oprot.writeString(struct.shadow);
+      }
     }
 
     @Override
     public void read(org.apache.thrift.protocol.TProtocol prot, ModelMetadata struct) throws org.apache.thrift.TException {
       org.apache.thrift.protocol.TTupleProtocol iprot = (org.apache.thrift.protocol.TTupleProtocol) prot;
-      java.util.BitSet incoming = iprot.readBitSet(16);
+      java.util.BitSet incoming = iprot.readBitSet(19);
       if (incoming.get(0)) {
         struct.name = iprot.readString();
         struct.setNameIsSet(true);
@@ -2344,13 +2806,13 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       }
       if (incoming.get(2)) {
         {
-          org.apache.thrift.protocol.TList _list159 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
-          struct.versions = new java.util.ArrayList<java.lang.String>(_list159.size);
-          @org.apache.thrift.annotation.Nullable java.lang.String _elem160;
-          for (int _i161 = 0; _i161 < _list159.size; ++_i161)
+          org.apache.thrift.protocol.TList _list176 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
+          struct.versions = new java.util.ArrayList<java.lang.String>(_list176.size);
+          @org.apache.thrift.annotation.Nullable java.lang.String _elem177;
+          for (int _i178 = 0; _i178 < _list176.size; ++_i178)
           {
-            _elem160 = iprot.readString();
-            struct.versions.add(_elem160);
+            _elem177 = iprot.readString();
+            struct.versions.add(_elem177);
           }
         }
         struct.setVersionsIsSet(true);
@@ -2361,41 +2823,41 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       }
       if (incoming.get(4)) {
         {
-          org.apache.thrift.protocol.TList _list162 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
-          struct.inputs = new java.util.ArrayList<TensorMetadata>(_list162.size);
-          @org.apache.thrift.annotation.Nullable TensorMetadata _elem163;
-          for (int _i164 = 0; _i164 < _list162.size; ++_i164)
+          org.apache.thrift.protocol.TList _list179 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
+          struct.inputs = new java.util.ArrayList<TensorMetadata>(_list179.size);
+          @org.apache.thrift.annotation.Nullable TensorMetadata _elem180;
+          for (int _i181 = 0; _i181 < _list179.size; ++_i181)
           {
-            _elem163 = new TensorMetadata();
-            _elem163.read(iprot);
-            struct.inputs.add(_elem163);
+            _elem180 = new TensorMetadata();
+            _elem180.read(iprot);
+            struct.inputs.add(_elem180);
           }
         }
         struct.setInputsIsSet(true);
       }
       if (incoming.get(5)) {
         {
-          org.apache.thrift.protocol.TList _list165 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
-          struct.outputs = new java.util.ArrayList<TensorMetadata>(_list165.size);
-          @org.apache.thrift.annotation.Nullable TensorMetadata _elem166;
-          for (int _i167 = 0; _i167 < _list165.size; ++_i167)
+          org.apache.thrift.protocol.TList _list182 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
+          struct.outputs = new java.util.ArrayList<TensorMetadata>(_list182.size);
+          @org.apache.thrift.annotation.Nullable TensorMetadata _elem183;
+          for (int _i184 = 0; _i184 < _list182.size; ++_i184)
           {
-            _elem166 = new TensorMetadata();
-            _elem166.read(iprot);
-            struct.outputs.add(_elem166);
+            _elem183 = new TensorMetadata();
+            _elem183.read(iprot);
+            struct.outputs.add(_elem183);
           }
         }
         struct.setOutputsIsSet(true);
       }
       if (incoming.get(6)) {
         {
-          org.apache.thrift.protocol.TList _list168 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
-          struct.feature_names = new java.util.ArrayList<java.lang.String>(_list168.size);
-          @org.apache.thrift.annotation.Nullable java.lang.String _elem169;
-          for (int _i170 = 0; _i170 < _list168.size; ++_i170)
+          org.apache.thrift.protocol.TList _list185 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
+          struct.feature_names = new java.util.ArrayList<java.lang.String>(_list185.size);
+          @org.apache.thrift.annotation.Nullable java.lang.String _elem186;
+          for (int _i187 = 0; _i187 < _list185.size; ++_i187)
           {
-            _elem169 = iprot.readString();
-            struct.feature_names.add(_elem169);
+            _elem186 = iprot.readString();
+            struct.feature_names.add(_elem186);
           }
         }
         struct.setFeature_namesIsSet(true);
@@ -2406,13 +2868,13 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       }
       if (incoming.get(8)) {
         {
-          org.apache.thrift.protocol.TList _list171 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
-          struct.classes = new java.util.ArrayList<java.lang.String>(_list171.size);
-          @org.apache.thrift.annotation.Nullable java.lang.String _elem172;
-          for (int _i173 = 0; _i173 < _list171.size; ++_i173)
+          org.apache.thrift.protocol.TList _list188 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
+          struct.classes = new java.util.ArrayList<java.lang.String>(_list188.size);
+          @org.apache.thrift.annotation.Nullable java.lang.String _elem189;
+          for (int _i190 = 0; _i190 < _list188.size; ++_i190)
           {
-            _elem172 = iprot.readString();
-            struct.classes.add(_elem172);
+            _elem189 = iprot.readString();
+            struct.classes.add(_elem189);
           }
         }
         struct.setClassesIsSet(true);
@@ -2439,15 +2901,15 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       }
       if (incoming.get(14)) {
         {
-          org.apache.thrift.protocol.TMap _map174 = iprot.readMapBegin(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.I64); 
-          struct.labels = new java.util.HashMap<java.lang.String,java.lang.Long>(2*_map174.size);
-          @org.apache.thrift.annotation.Nullable java.lang.String _key175;
-          long _val176;
-          for (int _i177 = 0; _i177 < _map174.size; ++_i177)
+          org.apache.thrift.protocol.TMap _map191 = iprot.readMapBegin(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.I64); 
+          struct.labels = new java.util.HashMap<java.lang.String,java.lang.Long>(2*_map191.size);
+          @org.apache.thrift.annotation.Nullable java.lang.String _key192;
+          long _val193;
+          for (int _i194 = 0; _i194 < _map191.size; ++_i194)
           {
-            _key175 = iprot.readString();
-            _val176 = iprot.readI64();
-            struct.labels.put(_key175, _val176);
+            _key192 = iprot.readString();
+            _val193 = iprot.readI64();
+            struct.labels.put(_key192, _val193);
           }
         }
         struct.setLabelsIsSet(true);
@@ -2455,6 +2917,49 @@ public class ModelMetadata implements org.apache.thrift.TBase<ModelMetadata, Mod
       if (incoming.get(15)) {
         struct.missing_values = iprot.readString();
         struct.setMissing_valuesIsSet(true);
+      }
+      if (incoming.get(16)) {
+        {
+          org.apache.thrift.protocol.TMap _map195 = iprot.readMapBegin(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.LIST); 
+          struct.categories = new java.util.HashMap<java.lang.String,java.util.List<java.lang.String>>(2*_map195.size);
+          @org.apache.thrift.annotation.Nullable java.lang.String _key196;
+          @org.apache.thrift.annotation.Nullable java.util.List<java.lang.String> _val197;
+          for (int _i198 = 0; _i198 < _map195.size; ++_i198)
+          {
+            _key196 = iprot.readString();
+            {
+              org.apache.thrift.protocol.TList _list199 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
+              _val197 = new java.util.ArrayList<java.lang.String>(_list199.size);
+              @org.apache.thrift.annotation.Nullable java.lang.String _elem200;
+              for (int _i201 = 0; _i201 < _list199.size; ++_i201)
+              {
+                _elem200 = iprot.readString();
+                _val197.add(_elem200);
+              }
+            }
+            struct.categories.put(_key196, _val197);
+          }
+        }
+        struct.setCategoriesIsSet(true);
+      }
+      if (incoming.get(17)) {
+        {
+          org.apache.thrift.protocol.TMap _map202 = iprot.readMapBegin(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.I32); 
+          struct.split = new java.util.HashMap<java.lang.String,java.lang.Integer>(2*_map202.size);
+          @org.apache.thrift.annotation.Nullable java.lang.String _key203;
+          int _val204;
+          for (int _i205 = 0; _i205 < _map202.size; ++_i205)
+          {
+            _key203 = iprot.readString();
+            _val204 = iprot.readI32();
+            struct.split.put(_key203, _val204);
+          }
+        }
+        struct.setSplitIsSet(true);
+      }
+      if (incoming.get(18)) {
+        struct.shadow = iprot.readString();
+        struct.setShadowIsSet(true);
       }
     }
   }

@@ -20,6 +20,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
   private static final org.apache.thrift.protocol.TField EXECUTION_COUNT_FIELD_DESC = new org.apache.thrift.protocol.TField("execution_count", org.apache.thrift.protocol.TType.I64, (short)5);
   private static final org.apache.thrift.protocol.TField INFERENCE_STATS_FIELD_DESC = new org.apache.thrift.protocol.TField("inference_stats", org.apache.thrift.protocol.TType.STRUCT, (short)6);
   private static final org.apache.thrift.protocol.TField METHOD_STATS_FIELD_DESC = new org.apache.thrift.protocol.TField("method_stats", org.apache.thrift.protocol.TType.LIST, (short)7);
+  private static final org.apache.thrift.protocol.TField SHADOW_STATS_FIELD_DESC = new org.apache.thrift.protocol.TField("shadow_stats", org.apache.thrift.protocol.TType.LIST, (short)8);
 
   private static final org.apache.thrift.scheme.SchemeFactory STANDARD_SCHEME_FACTORY = new ModelStatisticsStandardSchemeFactory();
   private static final org.apache.thrift.scheme.SchemeFactory TUPLE_SCHEME_FACTORY = new ModelStatisticsTupleSchemeFactory();
@@ -31,6 +32,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
   private long execution_count; // required
   private @org.apache.thrift.annotation.Nullable InferenceStatistics inference_stats; // optional
   private @org.apache.thrift.annotation.Nullable java.util.List<MethodStatistics> method_stats; // required
+  private @org.apache.thrift.annotation.Nullable java.util.List<ShadowStatistics> shadow_stats; // required
 
   /** The set of fields this struct contains, along with convenience methods for finding and manipulating them. */
   public enum _Fields implements org.apache.thrift.TFieldIdEnum {
@@ -61,7 +63,11 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     /**
      * One entry for each method and outcome that occurred.
      */
-    METHOD_STATS((short)7, "method_stats");
+    METHOD_STATS((short)7, "method_stats"),
+    /**
+     * One entry for each version that was a shadow of this one.
+     */
+    SHADOW_STATS((short)8, "shadow_stats");
 
     private static final java.util.Map<java.lang.String, _Fields> byName = new java.util.HashMap<java.lang.String, _Fields>();
 
@@ -91,6 +97,8 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
           return INFERENCE_STATS;
         case 7: // METHOD_STATS
           return METHOD_STATS;
+        case 8: // SHADOW_STATS
+          return SHADOW_STATS;
         default:
           return null;
       }
@@ -157,6 +165,9 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     tmpMap.put(_Fields.METHOD_STATS, new org.apache.thrift.meta_data.FieldMetaData("method_stats", org.apache.thrift.TFieldRequirementType.DEFAULT, 
         new org.apache.thrift.meta_data.ListMetaData(org.apache.thrift.protocol.TType.LIST, 
             new org.apache.thrift.meta_data.StructMetaData(org.apache.thrift.protocol.TType.STRUCT, MethodStatistics.class))));
+    tmpMap.put(_Fields.SHADOW_STATS, new org.apache.thrift.meta_data.FieldMetaData("shadow_stats", org.apache.thrift.TFieldRequirementType.DEFAULT, 
+        new org.apache.thrift.meta_data.ListMetaData(org.apache.thrift.protocol.TType.LIST, 
+            new org.apache.thrift.meta_data.StructMetaData(org.apache.thrift.protocol.TType.STRUCT, ShadowStatistics.class))));
     metaDataMap = java.util.Collections.unmodifiableMap(tmpMap);
     org.apache.thrift.meta_data.FieldMetaData.addStructMetaDataMap(ModelStatistics.class, metaDataMap);
   }
@@ -174,6 +185,8 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
 
     this.method_stats = new java.util.ArrayList<MethodStatistics>();
 
+    this.shadow_stats = new java.util.ArrayList<ShadowStatistics>();
+
   }
 
   public ModelStatistics(
@@ -182,7 +195,8 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     long last_inference_ms,
     long inference_count,
     long execution_count,
-    java.util.List<MethodStatistics> method_stats)
+    java.util.List<MethodStatistics> method_stats,
+    java.util.List<ShadowStatistics> shadow_stats)
   {
     this();
     this.name = name;
@@ -194,6 +208,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     this.execution_count = execution_count;
     setExecution_countIsSet(true);
     this.method_stats = method_stats;
+    this.shadow_stats = shadow_stats;
   }
 
   /**
@@ -220,6 +235,13 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       }
       this.method_stats = __this__method_stats;
     }
+    if (other.isSetShadow_stats()) {
+      java.util.List<ShadowStatistics> __this__shadow_stats = new java.util.ArrayList<ShadowStatistics>(other.shadow_stats.size());
+      for (ShadowStatistics other_element : other.shadow_stats) {
+        __this__shadow_stats.add(new ShadowStatistics(other_element));
+      }
+      this.shadow_stats = __this__shadow_stats;
+    }
   }
 
   @Override
@@ -241,6 +263,8 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
 
     this.inference_stats = null;
     this.method_stats = new java.util.ArrayList<MethodStatistics>();
+
+    this.shadow_stats = new java.util.ArrayList<ShadowStatistics>();
 
   }
 
@@ -471,6 +495,53 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     }
   }
 
+  public int getShadow_statsSize() {
+    return (this.shadow_stats == null) ? 0 : this.shadow_stats.size();
+  }
+
+  @org.apache.thrift.annotation.Nullable
+  public java.util.Iterator<ShadowStatistics> getShadow_statsIterator() {
+    return (this.shadow_stats == null) ? null : this.shadow_stats.iterator();
+  }
+
+  public void addToShadow_stats(ShadowStatistics elem) {
+    if (this.shadow_stats == null) {
+      this.shadow_stats = new java.util.ArrayList<ShadowStatistics>();
+    }
+    this.shadow_stats.add(elem);
+  }
+
+  /**
+   * One entry for each version that was a shadow of this one.
+   */
+  @org.apache.thrift.annotation.Nullable
+  public java.util.List<ShadowStatistics> getShadow_stats() {
+    return this.shadow_stats;
+  }
+
+  /**
+   * One entry for each version that was a shadow of this one.
+   */
+  public ModelStatistics setShadow_stats(@org.apache.thrift.annotation.Nullable java.util.List<ShadowStatistics> shadow_stats) {
+    this.shadow_stats = shadow_stats;
+    return this;
+  }
+
+  public void unsetShadow_stats() {
+    this.shadow_stats = null;
+  }
+
+  /** Returns true if field shadow_stats is set (has been assigned a value) and false otherwise */
+  public boolean isSetShadow_stats() {
+    return this.shadow_stats != null;
+  }
+
+  public void setShadow_statsIsSet(boolean value) {
+    if (!value) {
+      this.shadow_stats = null;
+    }
+  }
+
   @Override
   public void setFieldValue(_Fields field, @org.apache.thrift.annotation.Nullable java.lang.Object value) {
     switch (field) {
@@ -530,6 +601,14 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       }
       break;
 
+    case SHADOW_STATS:
+      if (value == null) {
+        unsetShadow_stats();
+      } else {
+        setShadow_stats((java.util.List<ShadowStatistics>)value);
+      }
+      break;
+
     }
   }
 
@@ -558,6 +637,9 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     case METHOD_STATS:
       return getMethod_stats();
 
+    case SHADOW_STATS:
+      return getShadow_stats();
+
     }
     throw new java.lang.IllegalStateException();
   }
@@ -584,6 +666,8 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       return isSetInference_stats();
     case METHOD_STATS:
       return isSetMethod_stats();
+    case SHADOW_STATS:
+      return isSetShadow_stats();
     }
     throw new java.lang.IllegalStateException();
   }
@@ -664,6 +748,15 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
         return false;
     }
 
+    boolean this_present_shadow_stats = true && this.isSetShadow_stats();
+    boolean that_present_shadow_stats = true && that.isSetShadow_stats();
+    if (this_present_shadow_stats || that_present_shadow_stats) {
+      if (!(this_present_shadow_stats && that_present_shadow_stats))
+        return false;
+      if (!this.shadow_stats.equals(that.shadow_stats))
+        return false;
+    }
+
     return true;
   }
 
@@ -692,6 +785,10 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     hashCode = hashCode * 8191 + ((isSetMethod_stats()) ? 131071 : 524287);
     if (isSetMethod_stats())
       hashCode = hashCode * 8191 + method_stats.hashCode();
+
+    hashCode = hashCode * 8191 + ((isSetShadow_stats()) ? 131071 : 524287);
+    if (isSetShadow_stats())
+      hashCode = hashCode * 8191 + shadow_stats.hashCode();
 
     return hashCode;
   }
@@ -774,6 +871,16 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
         return lastComparison;
       }
     }
+    lastComparison = java.lang.Boolean.compare(isSetShadow_stats(), other.isSetShadow_stats());
+    if (lastComparison != 0) {
+      return lastComparison;
+    }
+    if (isSetShadow_stats()) {
+      lastComparison = org.apache.thrift.TBaseHelper.compareTo(this.shadow_stats, other.shadow_stats);
+      if (lastComparison != 0) {
+        return lastComparison;
+      }
+    }
     return 0;
   }
 
@@ -841,6 +948,14 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       sb.append("null");
     } else {
       sb.append(this.method_stats);
+    }
+    first = false;
+    if (!first) sb.append(", ");
+    sb.append("shadow_stats:");
+    if (this.shadow_stats == null) {
+      sb.append("null");
+    } else {
+      sb.append(this.shadow_stats);
     }
     first = false;
     sb.append(")");
@@ -945,18 +1060,37 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
           case 7: // METHOD_STATS
             if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
               {
-                org.apache.thrift.protocol.TList _list178 = iprot.readListBegin();
-                struct.method_stats = new java.util.ArrayList<MethodStatistics>(_list178.size);
-                @org.apache.thrift.annotation.Nullable MethodStatistics _elem179;
-                for (int _i180 = 0; _i180 < _list178.size; ++_i180)
+                org.apache.thrift.protocol.TList _list206 = iprot.readListBegin();
+                struct.method_stats = new java.util.ArrayList<MethodStatistics>(_list206.size);
+                @org.apache.thrift.annotation.Nullable MethodStatistics _elem207;
+                for (int _i208 = 0; _i208 < _list206.size; ++_i208)
                 {
-                  _elem179 = new MethodStatistics();
-                  _elem179.read(iprot);
-                  struct.method_stats.add(_elem179);
+                  _elem207 = new MethodStatistics();
+                  _elem207.read(iprot);
+                  struct.method_stats.add(_elem207);
                 }
                 iprot.readListEnd();
               }
               struct.setMethod_statsIsSet(true);
+            } else { 
+              org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
+            }
+            break;
+          case 8: // SHADOW_STATS
+            if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
+              {
+                org.apache.thrift.protocol.TList _list209 = iprot.readListBegin();
+                struct.shadow_stats = new java.util.ArrayList<ShadowStatistics>(_list209.size);
+                @org.apache.thrift.annotation.Nullable ShadowStatistics _elem210;
+                for (int _i211 = 0; _i211 < _list209.size; ++_i211)
+                {
+                  _elem210 = new ShadowStatistics();
+                  _elem210.read(iprot);
+                  struct.shadow_stats.add(_elem210);
+                }
+                iprot.readListEnd();
+              }
+              struct.setShadow_statsIsSet(true);
             } else { 
               org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
             }
@@ -1007,9 +1141,21 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
         oprot.writeFieldBegin(METHOD_STATS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRUCT, struct.method_stats.size()));
-          for (MethodStatistics _iter181 : struct.method_stats)
+          for (MethodStatistics _iter212 : struct.method_stats)
           {
-            _iter181.write(oprot);
+            _iter212.write(oprot);
+          }
+          oprot.writeListEnd();
+        }
+        oprot.writeFieldEnd();
+      }
+      if (struct.shadow_stats != null) {
+        oprot.writeFieldBegin(SHADOW_STATS_FIELD_DESC);
+        {
+          oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRUCT, struct.shadow_stats.size()));
+          for (ShadowStatistics _iter213 : struct.shadow_stats)
+          {
+            _iter213.write(oprot);
           }
           oprot.writeListEnd();
         }
@@ -1055,7 +1201,10 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       if (struct.isSetMethod_stats()) {
         optionals.set(6);
       }
-      oprot.writeBitSet(optionals, 7);
+      if (struct.isSetShadow_stats()) {
+        optionals.set(7);
+      }
+      oprot.writeBitSet(optionals, 8);
       if (struct.isSetName()) {
         oprot.writeString(struct.name);
       }
@@ -1077,9 +1226,18 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       if (struct.isSetMethod_stats()) {
         {
           oprot.writeI32(struct.method_stats.size());
-          for (MethodStatistics _iter182 : struct.method_stats)
+          for (MethodStatistics _iter214 : struct.method_stats)
           {
-            _iter182.write(oprot);
+            _iter214.write(oprot);
+          }
+        }
+      }
+      if (struct.isSetShadow_stats()) {
+        {
+          oprot.writeI32(struct.shadow_stats.size());
+          for (ShadowStatistics _iter215 : struct.shadow_stats)
+          {
+            _iter215.write(oprot);
           }
         }
       }
@@ -1088,7 +1246,7 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
     @Override
     public void read(org.apache.thrift.protocol.TProtocol prot, ModelStatistics struct) throws org.apache.thrift.TException {
       org.apache.thrift.protocol.TTupleProtocol iprot = (org.apache.thrift.protocol.TTupleProtocol) prot;
-      java.util.BitSet incoming = iprot.readBitSet(7);
+      java.util.BitSet incoming = iprot.readBitSet(8);
       if (incoming.get(0)) {
         struct.name = iprot.readString();
         struct.setNameIsSet(true);
@@ -1116,17 +1274,31 @@ public class ModelStatistics implements org.apache.thrift.TBase<ModelStatistics,
       }
       if (incoming.get(6)) {
         {
-          org.apache.thrift.protocol.TList _list183 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
-          struct.method_stats = new java.util.ArrayList<MethodStatistics>(_list183.size);
-          @org.apache.thrift.annotation.Nullable MethodStatistics _elem184;
-          for (int _i185 = 0; _i185 < _list183.size; ++_i185)
+          org.apache.thrift.protocol.TList _list216 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
+          struct.method_stats = new java.util.ArrayList<MethodStatistics>(_list216.size);
+          @org.apache.thrift.annotation.Nullable MethodStatistics _elem217;
+          for (int _i218 = 0; _i218 < _list216.size; ++_i218)
           {
-            _elem184 = new MethodStatistics();
-            _elem184.read(iprot);
-            struct.method_stats.add(_elem184);
+            _elem217 = new MethodStatistics();
+            _elem217.read(iprot);
+            struct.method_stats.add(_elem217);
           }
         }
         struct.setMethod_statsIsSet(true);
+      }
+      if (incoming.get(7)) {
+        {
+          org.apache.thrift.protocol.TList _list219 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
+          struct.shadow_stats = new java.util.ArrayList<ShadowStatistics>(_list219.size);
+          @org.apache.thrift.annotation.Nullable ShadowStatistics _elem220;
+          for (int _i221 = 0; _i221 < _list219.size; ++_i221)
+          {
+            _elem220 = new ShadowStatistics();
+            _elem220.read(iprot);
+            struct.shadow_stats.add(_elem220);
+          }
+        }
+        struct.setShadow_statsIsSet(true);
       }
     }
   }

@@ -351,14 +351,14 @@ public class ModelStatisticsResponse implements org.apache.thrift.TBase<ModelSta
           case 1: // MODEL_STATS
             if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
               {
-                org.apache.thrift.protocol.TList _list186 = iprot.readListBegin();
-                struct.model_stats = new java.util.ArrayList<ModelStatistics>(_list186.size);
-                @org.apache.thrift.annotation.Nullable ModelStatistics _elem187;
-                for (int _i188 = 0; _i188 < _list186.size; ++_i188)
+                org.apache.thrift.protocol.TList _list222 = iprot.readListBegin();
+                struct.model_stats = new java.util.ArrayList<ModelStatistics>(_list222.size);
+                @org.apache.thrift.annotation.Nullable ModelStatistics _elem223;
+                for (int _i224 = 0; _i224 < _list222.size; ++_i224)
                 {
-                  _elem187 = new ModelStatistics();
-                  _elem187.read(iprot);
-                  struct.model_stats.add(_elem187);
+                  _elem223 = new ModelStatistics();
+                  _elem223.read(iprot);
+                  struct.model_stats.add(_elem223);
                 }
                 iprot.readListEnd();
               }
@@ -387,9 +387,9 @@ public class ModelStatisticsResponse implements org.apache.thrift.TBase<ModelSta
         oprot.writeFieldBegin(MODEL_STATS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRUCT, struct.model_stats.size()));
-          for (ModelStatistics _iter189 : struct.model_stats)
+          for (ModelStatistics _iter225 : struct.model_stats)
           {
-            _iter189.write(oprot);
+            _iter225.write(oprot);
           }
           oprot.writeListEnd();
         }
@@ -421,9 +421,9 @@ public class ModelStatisticsResponse implements org.apache.thrift.TBase<ModelSta
       if (struct.isSetModel_stats()) {
         {
           oprot.writeI32(struct.model_stats.size());
-          for (ModelStatistics _iter190 : struct.model_stats)
+          for (ModelStatistics _iter226 : struct.model_stats)
           {
-            _iter190.write(oprot);
+            _iter226.write(oprot);
           }
         }
       }
@@ -435,14 +435,14 @@ public class ModelStatisticsResponse implements org.apache.thrift.TBase<ModelSta
       java.util.BitSet incoming = iprot.readBitSet(1);
       if (incoming.get(0)) {
         {
-          org.apache.thrift.protocol.TList _list191 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
-          struct.model_stats = new java.util.ArrayList<ModelStatistics>(_list191.size);
-          @org.apache.thrift.annotation.Nullable ModelStatistics _elem192;
-          for (int _i193 = 0; _i193 < _list191.size; ++_i193)
+          org.apache.thrift.protocol.TList _list227 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
+          struct.model_stats = new java.util.ArrayList<ModelStatistics>(_list227.size);
+          @org.apache.thrift.annotation.Nullable ModelStatistics _elem228;
+          for (int _i229 = 0; _i229 < _list227.size; ++_i229)
           {
-            _elem192 = new ModelStatistics();
-            _elem192.read(iprot);
-            struct.model_stats.add(_elem192);
+            _elem228 = new ModelStatistics();
+            _elem228.read(iprot);
+            struct.model_stats.add(_elem228);
           }
         }
         struct.setModel_statsIsSet(true);

@@ -443,14 +443,14 @@ public class RepositoryChange implements org.apache.thrift.TBase<RepositoryChang
           case 1: // VERSIONS
             if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
               {
-                org.apache.thrift.protocol.TList _list210 = iprot.readListBegin();
-                struct.versions = new java.util.ArrayList<VersionStatus>(_list210.size);
-                @org.apache.thrift.annotation.Nullable VersionStatus _elem211;
-                for (int _i212 = 0; _i212 < _list210.size; ++_i212)
+                org.apache.thrift.protocol.TList _list246 = iprot.readListBegin();
+                struct.versions = new java.util.ArrayList<VersionStatus>(_list246.size);
+                @org.apache.thrift.annotation.Nullable VersionStatus _elem247;
+                for (int _i248 = 0; _i248 < _list246.size; ++_i248)
                 {
-                  _elem211 = new VersionStatus();
-                  _elem211.read(iprot);
-                  struct.versions.add(_elem211);
+                  _elem247 = new VersionStatus();
+                  _elem247.read(iprot);
+                  struct.versions.add(_elem247);
                 }
                 iprot.readListEnd();
               }
@@ -487,9 +487,9 @@ public class RepositoryChange implements org.apache.thrift.TBase<RepositoryChang
         oprot.writeFieldBegin(VERSIONS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRUCT, struct.versions.size()));
-          for (VersionStatus _iter213 : struct.versions)
+          for (VersionStatus _iter249 : struct.versions)
           {
-            _iter213.write(oprot);
+            _iter249.write(oprot);
           }
           oprot.writeListEnd();
         }
@@ -531,9 +531,9 @@ public class RepositoryChange implements org.apache.thrift.TBase<RepositoryChang
       if (struct.isSetVersions()) {
         {
           oprot.writeI32(struct.versions.size());
-          for (VersionStatus _iter214 : struct.versions)
+          for (VersionStatus _iter250 : struct.versions)
           {
-            _iter214.write(oprot);
+            _iter250.write(oprot);
           }
         }
       }
@@ -548,14 +548,14 @@ public class RepositoryChange implements org.apache.thrift.TBase<RepositoryChang
       java.util.BitSet incoming = iprot.readBitSet(2);
       if (incoming.get(0)) {
         {
-          org.apache.thrift.protocol.TList _list215 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
-          struct.versions = new java.util.ArrayList<VersionStatus>(_list215.size);
-          @org.apache.thrift.annotation.Nullable VersionStatus _elem216;
-          for (int _i217 = 0; _i217 < _list215.size; ++_i217)
+          org.apache.thrift.protocol.TList _list251 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
+          struct.versions = new java.util.ArrayList<VersionStatus>(_list251.size);
+          @org.apache.thrift.annotation.Nullable VersionStatus _elem252;
+          for (int _i253 = 0; _i253 < _list251.size; ++_i253)
           {
-            _elem216 = new VersionStatus();
-            _elem216.read(iprot);
-            struct.versions.add(_elem216);
+            _elem252 = new VersionStatus();
+            _elem252.read(iprot);
+            struct.versions.add(_elem252);
           }
         }
         struct.setVersionsIsSet(true);

@@ -15,12 +15,14 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
 
   private static final org.apache.thrift.protocol.TField VERSIONS_FIELD_DESC = new org.apache.thrift.protocol.TField("versions", org.apache.thrift.protocol.TType.LIST, (short)1);
   private static final org.apache.thrift.protocol.TField REQUEST_ID_FIELD_DESC = new org.apache.thrift.protocol.TField("request_id", org.apache.thrift.protocol.TType.STRING, (short)2);
+  private static final org.apache.thrift.protocol.TField REPOSITORY_ERROR_FIELD_DESC = new org.apache.thrift.protocol.TField("repository_error", org.apache.thrift.protocol.TType.STRING, (short)3);
 
   private static final org.apache.thrift.scheme.SchemeFactory STANDARD_SCHEME_FACTORY = new RepositoryIndexResponseStandardSchemeFactory();
   private static final org.apache.thrift.scheme.SchemeFactory TUPLE_SCHEME_FACTORY = new RepositoryIndexResponseTupleSchemeFactory();
 
   private @org.apache.thrift.annotation.Nullable java.util.List<VersionStatus> versions; // required
   private @org.apache.thrift.annotation.Nullable java.lang.String request_id; // optional
+  private @org.apache.thrift.annotation.Nullable java.lang.String repository_error; // required
 
   /** The set of fields this struct contains, along with convenience methods for finding and manipulating them. */
   public enum _Fields implements org.apache.thrift.TFieldIdEnum {
@@ -31,7 +33,11 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
     /**
      * `context.request_id` of the request, where it had one.
      */
-    REQUEST_ID((short)2, "request_id");
+    REQUEST_ID((short)2, "request_id"),
+    /**
+     * Why the repository cannot be read at present; empty = it can. What is served stays served.
+     */
+    REPOSITORY_ERROR((short)3, "repository_error");
 
     private static final java.util.Map<java.lang.String, _Fields> byName = new java.util.HashMap<java.lang.String, _Fields>();
 
@@ -51,6 +57,8 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
           return VERSIONS;
         case 2: // REQUEST_ID
           return REQUEST_ID;
+        case 3: // REPOSITORY_ERROR
+          return REPOSITORY_ERROR;
         default:
           return null;
       }
@@ -103,6 +111,8 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
             new org.apache.thrift.meta_data.StructMetaData(org.apache.thrift.protocol.TType.STRUCT, VersionStatus.class))));
     tmpMap.put(_Fields.REQUEST_ID, new org.apache.thrift.meta_data.FieldMetaData("request_id", org.apache.thrift.TFieldRequirementType.OPTIONAL, 
         new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.STRING)));
+    tmpMap.put(_Fields.REPOSITORY_ERROR, new org.apache.thrift.meta_data.FieldMetaData("repository_error", org.apache.thrift.TFieldRequirementType.DEFAULT, 
+        new org.apache.thrift.meta_data.FieldValueMetaData(org.apache.thrift.protocol.TType.STRING)));
     metaDataMap = java.util.Collections.unmodifiableMap(tmpMap);
     org.apache.thrift.meta_data.FieldMetaData.addStructMetaDataMap(RepositoryIndexResponse.class, metaDataMap);
   }
@@ -110,13 +120,17 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
   public RepositoryIndexResponse() {
     this.versions = new java.util.ArrayList<VersionStatus>();
 
+    this.repository_error = "";
+
   }
 
   public RepositoryIndexResponse(
-    java.util.List<VersionStatus> versions)
+    java.util.List<VersionStatus> versions,
+    java.lang.String repository_error)
   {
     this();
     this.versions = versions;
+    this.repository_error = repository_error;
   }
 
   /**
@@ -133,6 +147,9 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
     if (other.isSetRequest_id()) {
       this.request_id = other.request_id;
     }
+    if (other.isSetRepository_error()) {
+      this.repository_error = other.repository_error;
+    }
   }
 
   @Override
@@ -145,6 +162,8 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
     this.versions = new java.util.ArrayList<VersionStatus>();
 
     this.request_id = null;
+    this.repository_error = "";
+
   }
 
   public int getVersionsSize() {
@@ -225,6 +244,37 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
     }
   }
 
+  /**
+   * Why the repository cannot be read at present; empty = it can. What is served stays served.
+   */
+  @org.apache.thrift.annotation.Nullable
+  public java.lang.String getRepository_error() {
+    return this.repository_error;
+  }
+
+  /**
+   * Why the repository cannot be read at present; empty = it can. What is served stays served.
+   */
+  public RepositoryIndexResponse setRepository_error(@org.apache.thrift.annotation.Nullable java.lang.String repository_error) {
+    this.repository_error = repository_error;
+    return this;
+  }
+
+  public void unsetRepository_error() {
+    this.repository_error = null;
+  }
+
+  /** Returns true if field repository_error is set (has been assigned a value) and false otherwise */
+  public boolean isSetRepository_error() {
+    return this.repository_error != null;
+  }
+
+  public void setRepository_errorIsSet(boolean value) {
+    if (!value) {
+      this.repository_error = null;
+    }
+  }
+
   @Override
   public void setFieldValue(_Fields field, @org.apache.thrift.annotation.Nullable java.lang.Object value) {
     switch (field) {
@@ -244,6 +294,14 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
       }
       break;
 
+    case REPOSITORY_ERROR:
+      if (value == null) {
+        unsetRepository_error();
+      } else {
+        setRepository_error((java.lang.String)value);
+      }
+      break;
+
     }
   }
 
@@ -256,6 +314,9 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
 
     case REQUEST_ID:
       return getRequest_id();
+
+    case REPOSITORY_ERROR:
+      return getRepository_error();
 
     }
     throw new java.lang.IllegalStateException();
@@ -273,6 +334,8 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
       return isSetVersions();
     case REQUEST_ID:
       return isSetRequest_id();
+    case REPOSITORY_ERROR:
+      return isSetRepository_error();
     }
     throw new java.lang.IllegalStateException();
   }
@@ -308,6 +371,15 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
         return false;
     }
 
+    boolean this_present_repository_error = true && this.isSetRepository_error();
+    boolean that_present_repository_error = true && that.isSetRepository_error();
+    if (this_present_repository_error || that_present_repository_error) {
+      if (!(this_present_repository_error && that_present_repository_error))
+        return false;
+      if (!this.repository_error.equals(that.repository_error))
+        return false;
+    }
+
     return true;
   }
 
@@ -322,6 +394,10 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
     hashCode = hashCode * 8191 + ((isSetRequest_id()) ? 131071 : 524287);
     if (isSetRequest_id())
       hashCode = hashCode * 8191 + request_id.hashCode();
+
+    hashCode = hashCode * 8191 + ((isSetRepository_error()) ? 131071 : 524287);
+    if (isSetRepository_error())
+      hashCode = hashCode * 8191 + repository_error.hashCode();
 
     return hashCode;
   }
@@ -350,6 +426,16 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
     }
     if (isSetRequest_id()) {
       lastComparison = org.apache.thrift.TBaseHelper.compareTo(this.request_id, other.request_id);
+      if (lastComparison != 0) {
+        return lastComparison;
+      }
+    }
+    lastComparison = java.lang.Boolean.compare(isSetRepository_error(), other.isSetRepository_error());
+    if (lastComparison != 0) {
+      return lastComparison;
+    }
+    if (isSetRepository_error()) {
+      lastComparison = org.apache.thrift.TBaseHelper.compareTo(this.repository_error, other.repository_error);
       if (lastComparison != 0) {
         return lastComparison;
       }
@@ -395,6 +481,14 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
       }
       first = false;
     }
+    if (!first) sb.append(", ");
+    sb.append("repository_error:");
+    if (this.repository_error == null) {
+      sb.append("null");
+    } else {
+      sb.append(this.repository_error);
+    }
+    first = false;
     sb.append(")");
     return sb.toString();
   }
@@ -443,14 +537,14 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
           case 1: // VERSIONS
             if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
               {
-                org.apache.thrift.protocol.TList _list202 = iprot.readListBegin();
-                struct.versions = new java.util.ArrayList<VersionStatus>(_list202.size);
-                @org.apache.thrift.annotation.Nullable VersionStatus _elem203;
-                for (int _i204 = 0; _i204 < _list202.size; ++_i204)
+                org.apache.thrift.protocol.TList _list238 = iprot.readListBegin();
+                struct.versions = new java.util.ArrayList<VersionStatus>(_list238.size);
+                @org.apache.thrift.annotation.Nullable VersionStatus _elem239;
+                for (int _i240 = 0; _i240 < _list238.size; ++_i240)
                 {
-                  _elem203 = new VersionStatus();
-                  _elem203.read(iprot);
-                  struct.versions.add(_elem203);
+                  _elem239 = new VersionStatus();
+                  _elem239.read(iprot);
+                  struct.versions.add(_elem239);
                 }
                 iprot.readListEnd();
               }
@@ -463,6 +557,14 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
             if (schemeField.type == org.apache.thrift.protocol.TType.STRING) {
               struct.request_id = iprot.readString();
               struct.setRequest_idIsSet(true);
+            } else { 
+              org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
+            }
+            break;
+          case 3: // REPOSITORY_ERROR
+            if (schemeField.type == org.apache.thrift.protocol.TType.STRING) {
+              struct.repository_error = iprot.readString();
+              struct.setRepository_errorIsSet(true);
             } else { 
               org.apache.thrift.protocol.TProtocolUtil.skip(iprot, schemeField.type);
             }
@@ -487,9 +589,9 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
         oprot.writeFieldBegin(VERSIONS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRUCT, struct.versions.size()));
-          for (VersionStatus _iter205 : struct.versions)
+          for (VersionStatus _iter241 : struct.versions)
           {
-            _iter205.write(oprot);
+            _iter241.write(oprot);
           }
           oprot.writeListEnd();
         }
@@ -501,6 +603,11 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
           oprot.writeString(struct.request_id);
           oprot.writeFieldEnd();
         }
+      }
+      if (struct.repository_error != null) {
+        oprot.writeFieldBegin(REPOSITORY_ERROR_FIELD_DESC);
+        oprot.writeString(struct.repository_error);
+        oprot.writeFieldEnd();
       }
       oprot.writeFieldStop();
       oprot.writeStructEnd();
@@ -527,35 +634,41 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
       if (struct.isSetRequest_id()) {
         optionals.set(1);
       }
-      oprot.writeBitSet(optionals, 2);
+      if (struct.isSetRepository_error()) {
+        optionals.set(2);
+      }
+      oprot.writeBitSet(optionals, 3);
       if (struct.isSetVersions()) {
         {
           oprot.writeI32(struct.versions.size());
-          for (VersionStatus _iter206 : struct.versions)
+          for (VersionStatus _iter242 : struct.versions)
           {
-            _iter206.write(oprot);
+            _iter242.write(oprot);
           }
         }
       }
       if (struct.isSetRequest_id()) {
         oprot.writeString(struct.request_id);
       }
+      if (struct.isSetRepository_error()) {
+        oprot.writeString(struct.repository_error);
+      }
     }
 
     @Override
     public void read(org.apache.thrift.protocol.TProtocol prot, RepositoryIndexResponse struct) throws org.apache.thrift.TException {
       org.apache.thrift.protocol.TTupleProtocol iprot = (org.apache.thrift.protocol.TTupleProtocol) prot;
-      java.util.BitSet incoming = iprot.readBitSet(2);
+      java.util.BitSet incoming = iprot.readBitSet(3);
       if (incoming.get(0)) {
         {
-          org.apache.thrift.protocol.TList _list207 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
-          struct.versions = new java.util.ArrayList<VersionStatus>(_list207.size);
-          @org.apache.thrift.annotation.Nullable VersionStatus _elem208;
-          for (int _i209 = 0; _i209 < _list207.size; ++_i209)
+          org.apache.thrift.protocol.TList _list243 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRUCT);
+          struct.versions = new java.util.ArrayList<VersionStatus>(_list243.size);
+          @org.apache.thrift.annotation.Nullable VersionStatus _elem244;
+          for (int _i245 = 0; _i245 < _list243.size; ++_i245)
           {
-            _elem208 = new VersionStatus();
-            _elem208.read(iprot);
-            struct.versions.add(_elem208);
+            _elem244 = new VersionStatus();
+            _elem244.read(iprot);
+            struct.versions.add(_elem244);
           }
         }
         struct.setVersionsIsSet(true);
@@ -563,6 +676,10 @@ public class RepositoryIndexResponse implements org.apache.thrift.TBase<Reposito
       if (incoming.get(1)) {
         struct.request_id = iprot.readString();
         struct.setRequest_idIsSet(true);
+      }
+      if (incoming.get(2)) {
+        struct.repository_error = iprot.readString();
+        struct.setRepository_errorIsSet(true);
       }
     }
   }

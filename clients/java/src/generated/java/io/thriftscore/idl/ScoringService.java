@@ -3969,13 +3969,13 @@ public class ScoringService {
             case 2: // VALUES
               if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
                 {
-                  org.apache.thrift.protocol.TList _list218 = iprot.readListBegin();
-                  struct.values = new java.util.ArrayList<java.lang.Double>(_list218.size);
-                  double _elem219;
-                  for (int _i220 = 0; _i220 < _list218.size; ++_i220)
+                  org.apache.thrift.protocol.TList _list254 = iprot.readListBegin();
+                  struct.values = new java.util.ArrayList<java.lang.Double>(_list254.size);
+                  double _elem255;
+                  for (int _i256 = 0; _i256 < _list254.size; ++_i256)
                   {
-                    _elem219 = iprot.readDouble();
-                    struct.values.add(_elem219);
+                    _elem255 = iprot.readDouble();
+                    struct.values.add(_elem255);
                   }
                   iprot.readListEnd();
                 }
@@ -4009,9 +4009,9 @@ public class ScoringService {
           oprot.writeFieldBegin(VALUES_FIELD_DESC);
           {
             oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.DOUBLE, struct.values.size()));
-            for (double _iter221 : struct.values)
+            for (double _iter257 : struct.values)
             {
-              oprot.writeDouble(_iter221);
+              oprot.writeDouble(_iter257);
             }
             oprot.writeListEnd();
           }
@@ -4049,9 +4049,9 @@ public class ScoringService {
         if (struct.isSetValues()) {
           {
             oprot.writeI32(struct.values.size());
-            for (double _iter222 : struct.values)
+            for (double _iter258 : struct.values)
             {
-              oprot.writeDouble(_iter222);
+              oprot.writeDouble(_iter258);
             }
           }
         }
@@ -4067,13 +4067,13 @@ public class ScoringService {
         }
         if (incoming.get(1)) {
           {
-            org.apache.thrift.protocol.TList _list223 = iprot.readListBegin(org.apache.thrift.protocol.TType.DOUBLE);
-            struct.values = new java.util.ArrayList<java.lang.Double>(_list223.size);
-            double _elem224;
-            for (int _i225 = 0; _i225 < _list223.size; ++_i225)
+            org.apache.thrift.protocol.TList _list259 = iprot.readListBegin(org.apache.thrift.protocol.TType.DOUBLE);
+            struct.values = new java.util.ArrayList<java.lang.Double>(_list259.size);
+            double _elem260;
+            for (int _i261 = 0; _i261 < _list259.size; ++_i261)
             {
-              _elem224 = iprot.readDouble();
-              struct.values.add(_elem224);
+              _elem260 = iprot.readDouble();
+              struct.values.add(_elem260);
             }
           }
           struct.setValuesIsSet(true);
@@ -4494,13 +4494,13 @@ public class ScoringService {
             case 0: // SUCCESS
               if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
                 {
-                  org.apache.thrift.protocol.TList _list226 = iprot.readListBegin();
-                  struct.success = new java.util.ArrayList<java.lang.Double>(_list226.size);
-                  double _elem227;
-                  for (int _i228 = 0; _i228 < _list226.size; ++_i228)
+                  org.apache.thrift.protocol.TList _list262 = iprot.readListBegin();
+                  struct.success = new java.util.ArrayList<java.lang.Double>(_list262.size);
+                  double _elem263;
+                  for (int _i264 = 0; _i264 < _list262.size; ++_i264)
                   {
-                    _elem227 = iprot.readDouble();
-                    struct.success.add(_elem227);
+                    _elem263 = iprot.readDouble();
+                    struct.success.add(_elem263);
                   }
                   iprot.readListEnd();
                 }
@@ -4538,9 +4538,9 @@ public class ScoringService {
           oprot.writeFieldBegin(SUCCESS_FIELD_DESC);
           {
             oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.DOUBLE, struct.success.size()));
-            for (double _iter229 : struct.success)
+            for (double _iter265 : struct.success)
             {
-              oprot.writeDouble(_iter229);
+              oprot.writeDouble(_iter265);
             }
             oprot.writeListEnd();
           }
@@ -4580,9 +4580,9 @@ public class ScoringService {
         if (struct.isSetSuccess()) {
           {
             oprot.writeI32(struct.success.size());
-            for (double _iter230 : struct.success)
+            for (double _iter266 : struct.success)
             {
-              oprot.writeDouble(_iter230);
+              oprot.writeDouble(_iter266);
             }
           }
         }
@@ -4597,13 +4597,13 @@ public class ScoringService {
         java.util.BitSet incoming = iprot.readBitSet(2);
         if (incoming.get(0)) {
           {
-            org.apache.thrift.protocol.TList _list231 = iprot.readListBegin(org.apache.thrift.protocol.TType.DOUBLE);
-            struct.success = new java.util.ArrayList<java.lang.Double>(_list231.size);
-            double _elem232;
-            for (int _i233 = 0; _i233 < _list231.size; ++_i233)
+            org.apache.thrift.protocol.TList _list267 = iprot.readListBegin(org.apache.thrift.protocol.TType.DOUBLE);
+            struct.success = new java.util.ArrayList<java.lang.Double>(_list267.size);
+            double _elem268;
+            for (int _i269 = 0; _i269 < _list267.size; ++_i269)
             {
-              _elem232 = iprot.readDouble();
-              struct.success.add(_elem232);
+              _elem268 = iprot.readDouble();
+              struct.success.add(_elem268);
             }
           }
           struct.setSuccessIsSet(true);
@@ -5034,15 +5034,15 @@ public class ScoringService {
             case 2: // FEATURES
               if (schemeField.type == org.apache.thrift.protocol.TType.MAP) {
                 {
-                  org.apache.thrift.protocol.TMap _map234 = iprot.readMapBegin();
-                  struct.features = new java.util.HashMap<java.lang.String,java.lang.Double>(2*_map234.size);
-                  @org.apache.thrift.annotation.Nullable java.lang.String _key235;
-                  double _val236;
-                  for (int _i237 = 0; _i237 < _map234.size; ++_i237)
+                  org.apache.thrift.protocol.TMap _map270 = iprot.readMapBegin();
+                  struct.features = new java.util.HashMap<java.lang.String,java.lang.Double>(2*_map270.size);
+                  @org.apache.thrift.annotation.Nullable java.lang.String _key271;
+                  double _val272;
+                  for (int _i273 = 0; _i273 < _map270.size; ++_i273)
                   {
-                    _key235 = iprot.readString();
-                    _val236 = iprot.readDouble();
-                    struct.features.put(_key235, _val236);
+                    _key271 = iprot.readString();
+                    _val272 = iprot.readDouble();
+                    struct.features.put(_key271, _val272);
                   }
                   iprot.readMapEnd();
                 }
@@ -5076,10 +5076,10 @@ public class ScoringService {
           oprot.writeFieldBegin(FEATURES_FIELD_DESC);
           {
             oprot.writeMapBegin(new org.apache.thrift.protocol.TMap(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.DOUBLE, struct.features.size()));
-            for (java.util.Map.Entry<java.lang.String, java.lang.Double> _iter238 : struct.features.entrySet())
+            for (java.util.Map.Entry<java.lang.String, java.lang.Double> _iter274 : struct.features.entrySet())
             {
-              oprot.writeString(_iter238.getKey());
-              oprot.writeDouble(_iter238.getValue());
+              oprot.writeString(_iter274.getKey());
+              oprot.writeDouble(_iter274.getValue());
             }
             oprot.writeMapEnd();
           }
@@ -5117,10 +5117,10 @@ public class ScoringService {
         if (struct.isSetFeatures()) {
           {
             oprot.writeI32(struct.features.size());
-            for (java.util.Map.Entry<java.lang.String, java.lang.Double> _iter239 : struct.features.entrySet())
+            for (java.util.Map.Entry<java.lang.String, java.lang.Double> _iter275 : struct.features.entrySet())
             {
-              oprot.writeString(_iter239.getKey());
-              oprot.writeDouble(_iter239.getValue());
+              oprot.writeString(_iter275.getKey());
+              oprot.writeDouble(_iter275.getValue());
             }
           }
         }
@@ -5136,15 +5136,15 @@ public class ScoringService {
         }
         if (incoming.get(1)) {
           {
-            org.apache.thrift.protocol.TMap _map240 = iprot.readMapBegin(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.DOUBLE); 
-            struct.features = new java.util.HashMap<java.lang.String,java.lang.Double>(2*_map240.size);
-            @org.apache.thrift.annotation.Nullable java.lang.String _key241;
-            double _val242;
-            for (int _i243 = 0; _i243 < _map240.size; ++_i243)
+            org.apache.thrift.protocol.TMap _map276 = iprot.readMapBegin(org.apache.thrift.protocol.TType.STRING, org.apache.thrift.protocol.TType.DOUBLE); 
+            struct.features = new java.util.HashMap<java.lang.String,java.lang.Double>(2*_map276.size);
+            @org.apache.thrift.annotation.Nullable java.lang.String _key277;
+            double _val278;
+            for (int _i279 = 0; _i279 < _map276.size; ++_i279)
             {
-              _key241 = iprot.readString();
-              _val242 = iprot.readDouble();
-              struct.features.put(_key241, _val242);
+              _key277 = iprot.readString();
+              _val278 = iprot.readDouble();
+              struct.features.put(_key277, _val278);
             }
           }
           struct.setFeaturesIsSet(true);
@@ -5565,13 +5565,13 @@ public class ScoringService {
             case 0: // SUCCESS
               if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
                 {
-                  org.apache.thrift.protocol.TList _list244 = iprot.readListBegin();
-                  struct.success = new java.util.ArrayList<java.lang.Double>(_list244.size);
-                  double _elem245;
-                  for (int _i246 = 0; _i246 < _list244.size; ++_i246)
+                  org.apache.thrift.protocol.TList _list280 = iprot.readListBegin();
+                  struct.success = new java.util.ArrayList<java.lang.Double>(_list280.size);
+                  double _elem281;
+                  for (int _i282 = 0; _i282 < _list280.size; ++_i282)
                   {
-                    _elem245 = iprot.readDouble();
-                    struct.success.add(_elem245);
+                    _elem281 = iprot.readDouble();
+                    struct.success.add(_elem281);
                   }
                   iprot.readListEnd();
                 }
@@ -5609,9 +5609,9 @@ public class ScoringService {
           oprot.writeFieldBegin(SUCCESS_FIELD_DESC);
           {
             oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.DOUBLE, struct.success.size()));
-            for (double _iter247 : struct.success)
+            for (double _iter283 : struct.success)
             {
-              oprot.writeDouble(_iter247);
+              oprot.writeDouble(_iter283);
             }
             oprot.writeListEnd();
           }
@@ -5651,9 +5651,9 @@ public class ScoringService {
         if (struct.isSetSuccess()) {
           {
             oprot.writeI32(struct.success.size());
-            for (double _iter248 : struct.success)
+            for (double _iter284 : struct.success)
             {
-              oprot.writeDouble(_iter248);
+              oprot.writeDouble(_iter284);
             }
           }
         }
@@ -5668,13 +5668,13 @@ public class ScoringService {
         java.util.BitSet incoming = iprot.readBitSet(2);
         if (incoming.get(0)) {
           {
-            org.apache.thrift.protocol.TList _list249 = iprot.readListBegin(org.apache.thrift.protocol.TType.DOUBLE);
-            struct.success = new java.util.ArrayList<java.lang.Double>(_list249.size);
-            double _elem250;
-            for (int _i251 = 0; _i251 < _list249.size; ++_i251)
+            org.apache.thrift.protocol.TList _list285 = iprot.readListBegin(org.apache.thrift.protocol.TType.DOUBLE);
+            struct.success = new java.util.ArrayList<java.lang.Double>(_list285.size);
+            double _elem286;
+            for (int _i287 = 0; _i287 < _list285.size; ++_i287)
             {
-              _elem250 = iprot.readDouble();
-              struct.success.add(_elem250);
+              _elem286 = iprot.readDouble();
+              struct.success.add(_elem286);
             }
           }
           struct.setSuccessIsSet(true);

@@ -946,13 +946,13 @@ public class VersionStatus implements org.apache.thrift.TBase<VersionStatus, Ver
           case 6: // LABELS
             if (schemeField.type == org.apache.thrift.protocol.TType.LIST) {
               {
-                org.apache.thrift.protocol.TList _list194 = iprot.readListBegin();
-                struct.labels = new java.util.ArrayList<java.lang.String>(_list194.size);
-                @org.apache.thrift.annotation.Nullable java.lang.String _elem195;
-                for (int _i196 = 0; _i196 < _list194.size; ++_i196)
+                org.apache.thrift.protocol.TList _list230 = iprot.readListBegin();
+                struct.labels = new java.util.ArrayList<java.lang.String>(_list230.size);
+                @org.apache.thrift.annotation.Nullable java.lang.String _elem231;
+                for (int _i232 = 0; _i232 < _list230.size; ++_i232)
                 {
-                  _elem195 = iprot.readString();
-                  struct.labels.add(_elem195);
+                  _elem231 = iprot.readString();
+                  struct.labels.add(_elem231);
                 }
                 iprot.readListEnd();
               }
@@ -1012,9 +1012,9 @@ public class VersionStatus implements org.apache.thrift.TBase<VersionStatus, Ver
         oprot.writeFieldBegin(LABELS_FIELD_DESC);
         {
           oprot.writeListBegin(new org.apache.thrift.protocol.TList(org.apache.thrift.protocol.TType.STRING, struct.labels.size()));
-          for (java.lang.String _iter197 : struct.labels)
+          for (java.lang.String _iter233 : struct.labels)
           {
-            oprot.writeString(_iter197);
+            oprot.writeString(_iter233);
           }
           oprot.writeListEnd();
         }
@@ -1082,9 +1082,9 @@ public class VersionStatus implements org.apache.thrift.TBase<VersionStatus, Ver
       if (struct.isSetLabels()) {
         {
           oprot.writeI32(struct.labels.size());
-          for (java.lang.String _iter198 : struct.labels)
+          for (java.lang.String _iter234 : struct.labels)
           {
-            oprot.writeString(_iter198);
+            oprot.writeString(_iter234);
           }
         }
       }
@@ -1119,13 +1119,13 @@ public class VersionStatus implements org.apache.thrift.TBase<VersionStatus, Ver
       }
       if (incoming.get(5)) {
         {
-          org.apache.thrift.protocol.TList _list199 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
-          struct.labels = new java.util.ArrayList<java.lang.String>(_list199.size);
-          @org.apache.thrift.annotation.Nullable java.lang.String _elem200;
-          for (int _i201 = 0; _i201 < _list199.size; ++_i201)
+          org.apache.thrift.protocol.TList _list235 = iprot.readListBegin(org.apache.thrift.protocol.TType.STRING);
+          struct.labels = new java.util.ArrayList<java.lang.String>(_list235.size);
+          @org.apache.thrift.annotation.Nullable java.lang.String _elem236;
+          for (int _i237 = 0; _i237 < _list235.size; ++_i237)
           {
-            _elem200 = iprot.readString();
-            struct.labels.add(_elem200);
+            _elem236 = iprot.readString();
+            struct.labels.add(_elem236);
           }
         }
         struct.setLabelsIsSet(true);
