@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "health": ("thriftscore.cli.health", "health"),
     "import": ("thriftscore.cli.import_model", "import_command"),
     "models": ("thriftscore.cli.models", "models"),
+    "score": ("thriftscore.cli.score", "score"),
     "serve": ("thriftscore.cli.serve", "serve"),
     "version": ("thriftscore.cli.version", "version"),
 }

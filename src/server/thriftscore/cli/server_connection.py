@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Annotated, Any, Self
 
 import typer
@@ -47,10 +47,14 @@ logging.getLogger("thrift").addHandler(logging.NullHandler())
 
 
 class ServerConnection:
-    """A connection to the data port of a server. A context manager; not shared between threads."""
+    """A connection to a port of a server. A context manager; not shared between threads."""
 
-    def __init__(self, endpoint: str, timeout_ms: int = _TIMEOUT_MS) -> None:
+    def __init__(
+        self, endpoint: str, timeout_ms: int = _TIMEOUT_MS, service: ModuleType = ScoringService
+    ) -> None:
         """Connects at the first call; `timeout_ms` is for each call from its start to its end.
+
+        `service` is the generated module of the service at that port.
 
         Raises ConfigurationError for an endpoint that cannot be one.
         """
@@ -58,7 +62,7 @@ class ServerConnection:
         self._timeout_ms = timeout_ms
         self._socket = _socket(endpoint)
         self._transport = TFramedTransport(self._socket)
-        self._client = ScoringService.Client(TBinaryProtocol(self._transport))
+        self._client = service.Client(TBinaryProtocol(self._transport))
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +76,7 @@ class ServerConnection:
         self._transport.close()
 
     def call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - as it is generated
-        """The result of a method of ScoringService.
+        """The result of a method of the service.
 
         Raises the error that the server answers with, and Unavailable where nobody answers in
         time or what answers does not speak Thrift.
@@ -95,7 +99,9 @@ class ServerConnection:
             return f"what answers does not speak Thrift ({error or type(error).__name__})"
         if error.type == TTransportException.TIMED_OUT or isinstance(error.inner, TimeoutError):
             return f"no answer within {self._timeout_ms:,} ms"
-        if error.type == TTransportException.END_OF_FILE:
+        if error.type == TTransportException.END_OF_FILE or isinstance(
+            error.inner, BrokenPipeError | ConnectionResetError
+        ):
             return "the connection was closed before the answer"
         if error.type == TTransportException.SIZE_LIMIT:
             return f"what answers does not speak framed Thrift ({error.message})"
