@@ -18,7 +18,11 @@ import pytest
 TESTS = Path(__file__).parent
 sys.path[:0] = [str(TESTS), str(TESTS / "support")]
 
-from server_process import IO_MODES, ServerProcess  # noqa: E402 - found through the lines above
+# These are found through the lines above.
+from server_process import IO_MODES, ServerProcess  # noqa: E402
+from small_models import regression  # noqa: E402
+
+from thriftscore.repository import publish  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +32,16 @@ def models_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = TESTS / "conformance" / "models.py"
     subprocess.run([sys.executable, str(script), str(directory)], check=True)
     return directory
+
+
+@pytest.fixture
+def publish_regression() -> Callable[[Path, str, int], None]:
+    """Publishes a regression that answers (1, 0) with the number of its version."""
+
+    def publish_version(repository: Path, name: str, version: int) -> None:
+        assert publish(repository, name, regression(float(version)), version) == version
+
+    return publish_version
 
 
 @pytest.fixture(scope="session", params=IO_MODES)

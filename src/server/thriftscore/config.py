@@ -12,10 +12,10 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Le, MinLen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from thriftscore.errors import ConfigurationError
@@ -28,12 +28,47 @@ SERVICE_LINK = re.compile(r"THRIFTSCORE_(SERVICE_|PORT_\d+_(TCP|UDP))")
 SERVICE_LINK_URL = re.compile(r"(tcp|udp)://")
 
 
+def _split_pairs(value: object) -> object:
+    """`name=value; name=value`, as a table is written in the environment, as a mapping."""
+    if not isinstance(value, str):
+        return value
+    pairs = (pair.partition("=") for pair in value.split(";") if pair.strip())
+    return {name.strip(): text.strip() for name, _, text in pairs}
+
+
+_VERSION = "[1-9][0-9]{0,17}"
+PolicyText = Annotated[
+    str, Field(pattern=rf"^(all|latest [1-9][0-9]{{0,5}}|{_VERSION}( *, *{_VERSION})*)$")
+]
+PolicyTexts = Annotated[dict[str, PolicyText], BeforeValidator(_split_pairs)]
+_POLICIES = "'all', 'latest N', or versions such as '3, 7'"
+
+
 class ServerConfig(BaseModel):
     """Everything that can be set about a server. Immutable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     repository: Path = Field(Path("repository"), description="Directory of the models to serve.")
+    version_policy: PolicyText = Field(
+        "latest 2",
+        description="Versions of each model to serve, besides those that a label names.",
+        json_schema_extra={"allowed": _POLICIES},
+    )
+    version_policies: PolicyTexts = Field(
+        {},
+        description="The same for single models, by name.",
+        json_schema_extra={"allowed": f"name = policy, a policy being {_POLICIES}"},
+    )
+    watch: Literal["events", "poll", "off"] = Field(
+        "events", description="How new versions and labels are noticed; off = by load_model only."
+    )
+    watch_interval_ms: int = Field(
+        1_000, ge=10, le=3_600_000, description="Time between looks at the repository."
+    )
+    audit_log: Path | None = Field(
+        None, description="File to which each change is appended, as JSON; else it is in the log."
+    )
     io: Literal["native", "python"] = Field(
         "native", description="Who owns the sockets of the data port: C++ loops or Python threads."
     )
@@ -160,6 +195,8 @@ def to_toml(config: ServerConfig) -> str:
 
 def allowed_values(field: FieldInfo) -> str:
     """What a setting may be, in words; empty where its type says it all."""
+    if isinstance(field.json_schema_extra, dict):
+        return str(field.json_schema_extra["allowed"])
     choices = get_args(field.annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return "One of " + ", ".join(choices)
@@ -223,6 +260,9 @@ def _toml_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, dict):
+        pairs = (f"{_toml_value(key)} = {_toml_value(item)}" for key, item in value.items())
+        return "{ " + ", ".join(pairs) + " }" if value else "{}"
     text = str(value)
     # TOML's basic strings escape what JSON's strings escape, so a backslash and a quote suffice.
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

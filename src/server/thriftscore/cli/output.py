@@ -25,6 +25,12 @@ def print_error(message: str) -> None:
     sys.stderr.write(f"error: {line}\n")
 
 
+def print_warning(message: str) -> None:
+    """`warning: message` on standard error, in one line."""
+    line = " ".join(message.split())
+    sys.stderr.write(f"warning: {line}\n")
+
+
 def print_json(value: object) -> None:
     """A value for programs, on standard output."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")

@@ -18,6 +18,12 @@ def serve(
     repository: Annotated[
         Path | None, typer.Option(help="Directory of the models to serve.")
     ] = None,
+    version_policy: Annotated[
+        str | None, typer.Option(help="Versions to serve: all, latest N, or a list such as 3,7.")
+    ] = None,
+    watch: Annotated[
+        str | None, typer.Option(help="How new versions are noticed: events, poll or off.")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help=f"TOML file of settings; or {_CONFIG_VARIABLE}.")
     ] = None,

@@ -9,21 +9,28 @@
 """
 
 from thriftscore.repository.golden import Golden
-from thriftscore.repository.labels import Labels
+from thriftscore.repository.labels import STABLE, LabelChange, Labels
 from thriftscore.repository.loading import AnyModel, ServedModel
 from thriftscore.repository.manifest import ImportReport, Manifest, OnnxBinding, Source
 from thriftscore.repository.onnx_model import OnnxModel
 from thriftscore.repository.policy import Policies, VersionPolicy
-from thriftscore.repository.publish import NewVersion, publish, set_published_label
+from thriftscore.repository.publish import (
+    NewVersion,
+    publish,
+    remove_version,
+    set_published_label,
+)
 from thriftscore.repository.refresh import EventKind, RepositoryEvent
 from thriftscore.repository.registry import Registry
 from thriftscore.repository.snapshot import VersionState, VersionStatus
 
 __all__ = [
+    "STABLE",
     "AnyModel",
     "EventKind",
     "Golden",
     "ImportReport",
+    "LabelChange",
     "Labels",
     "Manifest",
     "NewVersion",
@@ -38,5 +45,6 @@ __all__ = [
     "VersionState",
     "VersionStatus",
     "publish",
+    "remove_version",
     "set_published_label",
 ]

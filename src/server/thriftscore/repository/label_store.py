@@ -10,6 +10,7 @@ from pathlib import Path
 from thriftscore.errors import ModelNotFound, Unavailable
 from thriftscore.repository.labels import Labels, change_labels, read_labels
 from thriftscore.repository.model_table import ModelTable
+from thriftscore.repository.snapshot import ModelRecord
 from thriftscore.repository.version_loader import open_repository
 
 
@@ -21,16 +22,17 @@ class LabelStore:
         self._table = table
         self._lock = threading.Lock()
 
-    def take(self, name: str) -> Labels:
+    def take(self, name: str) -> tuple[Labels, ModelRecord, ModelRecord]:
         """Puts the labels on disk in force, save those whose new version is not ready.
 
-        Returns those on disk. Raises ModelRefused where they are damaged, FileNotFoundError where
-        there is no such model on disk, Unavailable where there is no repository.
+        Returns those on disk, and the model before and after. Raises ModelRefused where they are
+        damaged, FileNotFoundError where there is no such model on disk, Unavailable where there is
+        no repository.
         """
         with self._lock, open_repository(self._root) as root, root.open(name) as directory:
-            labels = read_labels(directory)
-            self._table.change(name, lambda model: model.with_labels(labels))
-        return labels
+            labels, before = read_labels(directory), self._table.get(name)
+            after = self._table.change(name, lambda model: model.with_labels(labels))
+        return labels, before, after
 
     def change(self, name: str, change: Callable[[Labels], Labels]) -> None:
         """Replaces the labels by `change` of them, on disk and then in force.

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from thriftscore.errors import ModelNotFound, ModelRefused
 from thriftscore.repository.files import Directory
-from thriftscore.repository.names import is_label, parse_version
+from thriftscore.repository.names import VERSION_MAX, is_label, parse_version
 
 LABELS_FILE = "labels.json"
 STABLE = "stable"
@@ -35,9 +34,10 @@ HISTORY_MAX = 100
 
 _LABELS_BYTES_MAX = 1 << 20
 _SPLIT_MAX = 16
+_TEMPORARY_FILE = f".{LABELS_FILE}.new"
 _SETTINGS = ("split", "shadow", "history")
 
-VersionNumber = Annotated[int, Field(strict=True, ge=1, le=10**18 - 1)]
+VersionNumber = Annotated[int, Field(strict=True, ge=1, le=VERSION_MAX)]
 Weight = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 
 
@@ -88,6 +88,11 @@ class Labels(_Record):
     @classmethod
     def _check_shadow(cls, shadow: str) -> str:
         return _check_target(shadow) if shadow else shadow
+
+    @property
+    def settings(self) -> tuple[dict[str, int], dict[str, int], str]:
+        """What is in force: all but the history."""
+        return self.versions, self.split, self.shadow
 
     def number(self, target: str) -> int | None:
         """The version that a number or a label names; None for a label that is not set."""
@@ -204,12 +209,9 @@ def change_labels(model: Directory, change: Callable[[Labels], Labels]) -> Label
         labels = change(before)
         if labels == before:
             return labels
-        temporary = f".{LABELS_FILE}.{secrets.token_hex(8)}"
-        try:
-            model.write(temporary, labels.encode())
-            model.rename(temporary, LABELS_FILE)
-        finally:
-            model.remove(temporary)
+        model.remove(_TEMPORARY_FILE)  # of a writer that died
+        model.write(_TEMPORARY_FILE, labels.encode())
+        model.rename(_TEMPORARY_FILE, LABELS_FILE)
     return labels
 
 

@@ -8,8 +8,11 @@ import re
 from thriftscore.errors import InvalidArgument
 
 NAME_PATTERN = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+VERSION_MAX = 10**18 - 1
+"""The largest version number: 18 digits, which always fit the contract's i64."""
+
 _NAME = re.compile(NAME_PATTERN)
-_VERSION = re.compile("[1-9][0-9]{0,17}")  # 18 digits: always fits the contract's i64
+_VERSION = re.compile("[1-9][0-9]{0,17}")
 _DIGITS = re.compile("[0-9]+")
 
 

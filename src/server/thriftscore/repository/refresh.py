@@ -100,14 +100,13 @@ class Refresher:
         Where they are damaged those in force stay so; and nothing is served for the first time
         while nobody can tell which version is stable.
         """
-        before = self._table.get(name)
         try:
-            labels = self._labels.take(name)
+            labels, before, after = self._labels.take(name)
         except ModelRefused as error:
             self._refuse_labels(name, versions, error, report)
-            return before.labels if before.targets else None
-        after = self._table.get(name)
-        if before.targets and before.labels != after.labels:
+            model = self._table.get(name)
+            return model.labels if model.targets else None
+        if before.targets and before.labels.settings != after.labels.settings:
             report(_event(EventKind.LABELS_CHANGED, name, (before, after)))
         return labels
 

@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from thriftscore.errors import ConfigurationError, ModelNotFound, ThriftscoreError, Unavailable
+from thriftscore.errors import (
+    ConfigurationError,
+    ModelNotFound,
+    ModelNotReady,
+    ThriftscoreError,
+    Unavailable,
+)
 from thriftscore.repository.files import Directory
 from thriftscore.repository.label_store import LabelStore
 from thriftscore.repository.labels import Labels, read_labels
@@ -179,7 +185,10 @@ class Registry:
         ModelNotFound or ModelNotReady, and Unavailable where the disk refuses.
         """
         check_label(label)
-        self.resolve(name, str(version))
+        try:
+            self.resolve(name, str(version))
+        except ModelNotReady as error:
+            raise ModelNotReady(f"{error.message}; load it before a label names it") from None
         return self._change_labels(name, label, lambda labels: labels.with_label(label, version))
 
     def remove_label(self, name: str, label: str) -> list[VersionStatus]:

@@ -104,18 +104,20 @@ class ModelRecord:
         return replace(self, versions=kept)
 
     def with_labels(self, labels: Labels) -> ModelRecord:
-        """Take over labels from disk; one that works is not moved to a version that does not.
+        """Take over labels from disk, save those that would replace what works by what does not.
 
         Where labels that could not be read kept versions from loading, these may try again.
         """
-        kept = {
-            label: old
-            for label, old in self.labels.versions.items()
-            if label in labels.versions
-            and self.serves(old)
-            and not self.serves(labels.versions[label])
-        }
-        taken = labels.model_copy(update={"versions": {**labels.versions, **kept}})
+        in_force = dict(labels.versions)
+        for label, version in labels.versions.items():
+            works_now = label in self.targets or (label == STABLE and "" in self.targets)
+            if self.serves(version) or not works_now:
+                continue
+            if label in self.labels.versions:
+                in_force[label] = self.labels.versions[label]
+            else:  # the newest version was the default, and it still is
+                del in_force[label]
+        taken = labels.model_copy(update={"versions": in_force})
         versions = self.versions
         if self.labels_error:
             versions = {n: replace(version, failure=None) for n, version in versions.items()}

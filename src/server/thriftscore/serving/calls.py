@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from thriftscore.repository import ServedModel
 
 REQUEST_ID_BYTES_MAX = 128
+_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(slots=True)
@@ -34,7 +36,10 @@ class Call:
     executions: int = 0
     code: ErrorCode | None = None
     """Absent = success."""
+    peer: str = ""
+    """Where the call came from; empty where that is not known."""
     request_id: str | None = None
+    traceparent: str | None = None
     deadline_ms: int = 0
 
     def check_deadline(self) -> None:
@@ -44,6 +49,17 @@ class Call:
             raise DeadlineExceeded(
                 f"deadline of {self.deadline_ms} ms passed: {waited_ms} ms since it was received"
             )
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What the lines of the log about this call have in common: what is known of it."""
+        known = {"request_id": self.request_id, "traceparent": self.traceparent}
+        return {name: value for name, value in known.items() if value is not None}
+
+    def apply_trace(self, traceparent: str | None) -> None:
+        """Takes over a W3C `traceparent`; one that is none is ignored, as that standard asks."""
+        if traceparent is not None and _TRACEPARENT.fullmatch(traceparent):
+            self.traceparent = traceparent
 
     def apply_context(self, request_id: str | None, deadline_ms: int | None) -> None:
         """Takes over a RequestContext. Raises InvalidArgument or DeadlineExceeded."""

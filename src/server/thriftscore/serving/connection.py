@@ -17,6 +17,7 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING
 
 from thriftscore.serving.framing import HTTP_ANSWER, LENGTH, CloseReason, refuse_prefix
+from thriftscore.serving.listeners import peer_name
 from thriftscore.serving.wire_reader import Encoding
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket, server: FramedServer) -> None:
         self.sock = sock
+        self.peer = peer_name(sock)
         self._server = server
         self._limits = server.limits
         self._encoding: Encoding | None = None

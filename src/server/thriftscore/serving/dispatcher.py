@@ -93,13 +93,17 @@ class Dispatcher:
             thread.start()
 
     def submit(
-        self, message: bytes, encoding: Encoding, on_reply: Callable[[bytes], None]
+        self,
+        message: bytes,
+        encoding: Encoding,
+        on_reply: Callable[[bytes], None],
+        peer: str = "",
     ) -> Ticket:
         """Queues a message. `on_reply` gets the reply once, from any thread, and must not block.
 
         Where the queue is full, the reply says OVERLOADED and is given before this returns.
         """
-        ticket = Ticket(message, encoding, on_reply)
+        ticket = Ticket(message, encoding, on_reply, Call(peer=peer))
         with self._lock:
             fits = (
                 self._queued_calls < self._limits.queue_calls_max

@@ -223,7 +223,8 @@ class FramedServer:
     def submit(self, connection: Connection, slot: Slot, message: bytes) -> Ticket:
         """Hands a message to the dispatcher; the reply comes back to `connection.on_replies`."""
         encoding = Encoding(message[0])
-        return self._dispatcher.submit(message, encoding, partial(self._on_reply, connection, slot))
+        on_reply = partial(self._on_reply, connection, slot)
+        return self._dispatcher.submit(message, encoding, on_reply, connection.peer)
 
     def watch(self, connection: Connection, events: int) -> None:
         """Waits for these events of a connection from now on; 0 = for none."""

@@ -10,6 +10,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -19,7 +20,8 @@ from thriftscore import _native
 from thriftscore._generated import ModelRepositoryService, ScoringService
 from thriftscore.config import ServerConfig
 from thriftscore.errors import ConfigurationError
-from thriftscore.repository import Registry, VersionState
+from thriftscore.repository import Policies, Registry, VersionPolicy
+from thriftscore.serving.audit import Audit
 from thriftscore.serving.connection import ConnectionLimits
 from thriftscore.serving.dispatcher import Dispatcher, DispatchLimits
 from thriftscore.serving.framed_server import FramedServer
@@ -28,11 +30,13 @@ from thriftscore.serving.logs import configure_logs, get_logger
 from thriftscore.serving.message_check import MessageLimits
 from thriftscore.serving.native_port import NativePort
 from thriftscore.serving.repository_handler import RepositoryHandler
+from thriftscore.serving.repository_watch import RepositoryWatch, log_event, lower_priority
 from thriftscore.serving.scoring_handler import HandlerLimits, ScoringHandler
 from thriftscore.serving.state import Phase, ServerState
 from thriftscore.serving.statistics import Statistics
 
-_ADMIN_THREADS = 2
+_ADMIN_THREADS = 4
+_LOAD_THREADS = 2
 _ADMIN_QUEUE_CALLS_MAX = 64
 _STOP_TIMEOUT_S = 2.0
 _WATCH_INTERVAL_S = 0.5
@@ -51,11 +55,14 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.registry = Registry(config.repository)
+        self.registry = Registry(config.repository, _policies(config))
         self.statistics = Statistics()
         self._state = ServerState()
         self._ports: list[FramedServer | NativePort] = []
         self._dispatchers: list[Dispatcher] = []
+        self._loads = ThreadPoolExecutor(_LOAD_THREADS, "thriftscore-load", lower_priority)
+        self._watch: RepositoryWatch | None = None
+        self._audit = Audit(config.audit_log)
         self._owned_files: list[Path] = []
         self._addresses: list[str] = []
         self.port = 0
@@ -88,12 +95,12 @@ class Server:
 
     def load(self) -> None:
         """Loads the repository; a version that fails is logged and does not stop the others."""
-        for status in self.registry.load_all():
-            known = {"model": status.model_name, "version": status.version}
-            if status.state is VersionState.FAILED:
-                _log.error("model_refused", **known, reason=status.reason)
-            else:
-                _log.info("model_loaded", **known, digest=status.digest, labels=status.labels)
+        self.registry.load_all(log_event)
+        if self.config.watch != "off":
+            self._watch = RepositoryWatch(
+                self.registry, self._audit, self.config.watch, self.config.watch_interval_ms
+            )
+            self._watch.start()
         if self._state.phase is Phase.STARTING:
             self._state.phase = Phase.SERVING
             for port in self._ports:
@@ -119,11 +126,18 @@ class Server:
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         ended = [port.join(deadline - time.monotonic()) for port in self._ports]
         ended += [pool.close(deadline - time.monotonic()) for pool in self._dispatchers]
+        self._stop_loading(deadline)
         if self._ports:
             _log.info("stopped", connections=[port.closed_by_reason for port in self._ports])
         self._ports, self._dispatchers = [], []
         self._remove_files()
         return all(ended)
+
+    def _stop_loading(self, deadline: float) -> None:
+        """A load that is under way ends with the process: nothing is lost with it."""
+        self._loads.shutdown(wait=False, cancel_futures=True)
+        if self._watch is not None:
+            self._watch.stop(deadline - time.monotonic())
 
     def fail_health_checks(self) -> None:
         """Tells load balancers to send no more, while everything is still answered."""
@@ -154,7 +168,7 @@ class Server:
         scoring = ScoringHandler(
             self.registry, self._state, self.statistics, _handler_limits(config)
         )
-        repository = RepositoryHandler(self.registry)
+        repository = RepositoryHandler(self.registry, self._audit, self._loads)
         self._dispatchers = [
             Dispatcher(ScoringService, scoring, _dispatch_limits(config), self.statistics.record),
             Dispatcher(ModelRepositoryService, repository, _admin_limits(config)),
@@ -289,6 +303,13 @@ def _handler_limits(config: ServerConfig) -> HandlerLimits:
         tensors_max=config.tensors_max,
         tensor_rank_max=config.tensor_rank_max,
         sparse_cells_max=config.sparse_cells_max,
+    )
+
+
+def _policies(config: ServerConfig) -> Policies:
+    return Policies(
+        VersionPolicy.parse(config.version_policy),
+        {name: VersionPolicy.parse(text) for name, text in config.version_policies.items()},
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import resource
 import socket
 import stat
+import struct
 from pathlib import Path
 
 from thriftscore.errors import ConfigurationError, Unavailable
@@ -14,6 +15,22 @@ BACKLOG = 1_024
 _RESERVED_DESCRIPTORS = 64
 _CONNECTIONS_MAX = 65_536
 _UNIX_PATH_BYTES_MAX = 107
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+
+
+def peer_name(connected: socket.socket) -> str:
+    """Who is at the other end: host:port, or the user and process of a Unix-domain socket."""
+    try:
+        if connected.family == socket.AF_UNIX:
+            credentials = connected.getsockopt(
+                socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+            )
+            process, user, _ = _CREDENTIALS.unpack(credentials)
+            return f"unix:uid={user},pid={process}"
+        host, port = connected.getpeername()[:2]
+    except OSError:
+        return ""  # reset before it was looked at
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def listen_tcp(host: str, port: int, setting: str) -> socket.socket:

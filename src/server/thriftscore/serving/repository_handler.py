@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from thriftscore._generated import ModelRepositoryService
 from thriftscore._generated.ttypes import (
@@ -17,47 +18,68 @@ from thriftscore._generated.ttypes import (
 from thriftscore.errors import InvalidArgument
 from thriftscore.repository import Registry
 from thriftscore.repository import VersionStatus as RegistryStatus
+from thriftscore.serving.audit import Audit, describe
 from thriftscore.serving.calls import current_call
-from thriftscore.serving.logs import get_logger
 from thriftscore.serving.thrift_errors import takes_request
-
-_log = get_logger()
 
 
 class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]
     """Answers the calls of the admin port. Thread-safe."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, audit: Audit, loads: ThreadPoolExecutor) -> None:
+        """`loads` has the threads that load models, which stand back behind those that score."""
         self._registry = registry
+        self._audit = audit
+        self._loads = loads
 
     @takes_request
     def repository_index(self, request: RepositoryIndexRequest) -> RepositoryIndexResponse:
         """Lists the versions, served or on disk."""
         index = self._registry.index(request.model_name or "", ready_only=bool(request.ready_only))
-        return RepositoryIndexResponse(_statuses(index), request_id=current_call().request_id)
+        return RepositoryIndexResponse(
+            _statuses(index), current_call().request_id, self._registry.repository_error()
+        )
 
     @takes_request
     def load_model(self, request: ModelVersionRequest) -> RepositoryChange:
         """Loads a version; what is served stays as it is on error."""
-        name = _required(request.model_name, "model_name")
-        return _change("load_model", self._registry.load(name, request.model_version or ""))
+        name, version = _required(request.model_name, "model_name"), request.model_version or ""
+        load = self._loads.submit
+        return self._change(name, lambda: load(self._registry.load, name, version).result())
 
     @takes_request
     def unload_model(self, request: ModelVersionRequest) -> RepositoryChange:
         """Stops serving a version."""
-        name = _required(request.model_name, "model_name")
-        return _change("unload_model", self._registry.unload(name, request.model_version or ""))
+        name, version = _required(request.model_name, "model_name"), request.model_version or ""
+        return self._change(name, lambda: self._registry.unload(name, version))
 
     @takes_request
     def set_label(self, request: LabelRequest) -> RepositoryChange:
         """Points a label at a version."""
         name, label = _model_and_label(request)
-        return _change("set_label", self._registry.set_label(name, label, request.version or 0))
+        version = request.version or 0
+        return self._change(name, lambda: self._registry.set_label(name, label, version))
 
     @takes_request
     def remove_label(self, request: LabelRequest) -> RepositoryChange:
         """Removes a label."""
-        return _change("remove_label", self._registry.remove_label(*_model_and_label(request)))
+        name, label = _model_and_label(request)
+        return self._change(name, lambda: self._registry.remove_label(name, label))
+
+    @takes_request
+    def rollback_label(self, request: LabelRequest) -> RepositoryChange:
+        """Points a label at the version it named before."""
+        name, label = _model_and_label(request)
+        load = self._loads.submit
+        return self._change(name, lambda: load(self._registry.rollback_label, name, label).result())
+
+    def _change(self, name: str, change: Callable[[], list[RegistryStatus]]) -> RepositoryChange:
+        """Does it, and writes down who asked for it and what became of it."""
+        call, before = current_call(), self._registry.versions(name)
+        statuses = change()
+        standing = describe(before, self._registry.versions(name))
+        self._audit.write(call.peer, call.method, name, standing, **call.identity)
+        return RepositoryChange(_statuses(statuses), request_id=call.request_id)
 
 
 def _required(value: str | None, what: str) -> str:
@@ -83,18 +105,3 @@ def _statuses(statuses: Iterable[RegistryStatus]) -> list[VersionStatus]:
         )
         for status in statuses
     ]
-
-
-def _change(method: str, statuses: list[RegistryStatus]) -> RepositoryChange:
-    """The reply to a change, which is also an event of the log."""
-    request_id = current_call().request_id
-    for status in statuses:
-        _log.info(
-            method,
-            model=status.model_name,
-            version=status.version,
-            state=status.state.name,
-            labels=list(status.labels),
-            request_id=request_id,
-        )
-    return RepositoryChange(_statuses(statuses), request_id=request_id)

@@ -50,7 +50,7 @@ def reports_errors(method: Callable[..., Result]) -> Callable[..., Result]:
             raise to_thrift(error) from None
         except (Exception, SystemExit):
             call.code = ErrorCode.INTERNAL
-            _log.exception("call_failed", method=method.__name__, request_id=call.request_id)
+            _log.exception("call_failed", method=method.__name__, **call.identity)
             raise to_thrift(_internal(call.request_id)) from None
 
     return reporting
@@ -65,6 +65,7 @@ def takes_request(method: Callable[..., Result]) -> Callable[..., Result]:
             raise InvalidArgument("request is missing")
         context = request.context
         if context is not None:
+            current_call().apply_trace(context.traceparent)
             current_call().apply_context(context.request_id, context.deadline_ms)
         return method(self, request)
 
