@@ -32,6 +32,8 @@ class ModelTable:
         with self._changing:
             before = self.get(name)
             after = change(before)
+            if after is before:
+                return after
             others = {key: model for key, model in self.models.items() if key != name}
             self.models = {**others, name: after} if after.versions else others
             if self._observer is not None and before.targets != after.targets:

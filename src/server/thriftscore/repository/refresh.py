@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -62,11 +62,11 @@ class Refresher:
         self._labels = labels
         self._policies = policies
 
-    def refresh(self, report: Report) -> None:
-        """Does so for every model, in the order of their names. Raises Unavailable."""
+    def refresh(self, report: Report, names: Collection[str] | None) -> None:
+        """Does so for these models or for all, in the order of their names. Raises Unavailable."""
         with open_repository(self._root) as root:
             on_disk = published_models(root)
-        for name in on_disk:
+        for name in on_disk if names is None else sorted(set(names) & set(on_disk)):
             with self._loader.loading(name), suppress(FileNotFoundError, ModelRefused):
                 self._refresh_model(name, report)  # unless it was replaced since it was listed
         for name in self._table.models.keys() - set(on_disk):
@@ -77,9 +77,9 @@ class Refresher:
         labels = self._take_labels(name, versions, report)
         if labels is None:
             return
-        for number in reversed(versions):
-            self._load_if_wanted(name, number, labels, report)
-        self._take_labels(name, versions, report)  # those whose versions were not ready yet
+        loads = [self._load_if_wanted(name, number, labels, report) for number in versions[::-1]]
+        if any(loads):  # labels may name versions that were not ready yet
+            self._take_labels(name, versions, report)
         for number in versions:
             self._unload_if_unwanted(name, number, labels, report)
 
@@ -122,12 +122,13 @@ class Refresher:
         after = self._table.change(name, lambda now: replace(now, labels_error=error.message))
         report(_event(EventKind.LABELS_REFUSED, name, (before, after), reason=error.message))
 
-    def _load_if_wanted(self, name: str, number: int, labels: Labels, report: Report) -> None:
+    def _load_if_wanted(self, name: str, number: int, labels: Labels, report: Report) -> bool:
+        """Whether it was loaded just now."""
         before = self._table.get(name)
         if before.serves(number) or not self._policies.wants(name, number, before, labels):
-            return
+            return False
         if not self._loader.retry_is_due(name, number):
-            return
+            return False
         with suppress(ThriftscoreError):  # which the version remembers
             self._loader.load(name, number)
         after = self._table.get(name)
@@ -135,6 +136,7 @@ class Refresher:
         failed = record.state is VersionState.FAILED
         kind = EventKind.REFUSED if failed else EventKind.LOADED
         report(_event(kind, name, (before, after), version=number, reason=record.reason))
+        return not failed
 
     def _unload_if_unwanted(self, name: str, number: int, labels: Labels, report: Report) -> None:
         before = self._table.get(name)

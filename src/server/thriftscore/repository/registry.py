@@ -7,7 +7,7 @@ request sees exactly one version.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,15 +136,27 @@ class Registry:
         self._needed = frozenset(self._table.models)
         return self.index()
 
-    def refresh(self, report: Report = lambda _: None) -> None:
+    def refresh(
+        self, report: Report = lambda _: None, names: Collection[str] | None = None
+    ) -> None:
         """Load the versions that the policy, the labels and the administrators want; unload others.
+
+        Of the models of these names only, or of all.
 
         One that fails stops no other and changes nothing that is served; it is tried again when
         its files have changed, and else at growing intervals. `report` is told what was done.
 
         Raises Unavailable where the repository cannot be read.
         """
-        self._refresher.refresh(report)
+        self._refresher.refresh(report, names)
+
+    def failing(self) -> set[str]:
+        """The models of which a version, or the labels, could not be loaded."""
+        return {
+            name
+            for name, model in self._table.models.items()
+            if model.labels_error or any(v.failure is not None for v in model.versions.values())
+        }
 
     def load(self, name: str, version: str = "") -> list[VersionStatus]:
         """Load (or check and load again) a version; "" is the newest. Returns what was touched.

@@ -108,6 +108,8 @@ class ModelRecord:
 
         Where labels that could not be read kept versions from loading, these may try again.
         """
+        if labels == self.labels and not self.labels_error:
+            return self
         in_force = dict(labels.versions)
         for label, version in labels.versions.items():
             works_now = label in self.targets or (label == STABLE and "" in self.targets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ LOAD_NICENESS = 10
 _CHANGES = {EventKind.LOADED, EventKind.UNLOADED, EventKind.LABELS_CHANGED}
 _CHANGES_SETTLE_MS = 20
 _CHANGES_GATHER_MS = 200
+_LOOK_AT_ALL_S = 30.0
 
 _log = get_logger()
 
@@ -34,7 +36,7 @@ def lower_priority() -> None:
 class RepositoryWatch:
     """Refreshes a registry after each change on disk and at intervals, until it is stopped.
 
-    At each interval all is looked at, whatever was noticed: loads that failed are tried again, and
+    At each interval loads that failed are tried again. All is looked at every now and then, so that
     no event that got lost matters.
     """
 
@@ -63,15 +65,15 @@ class RepositoryWatch:
         lower_priority()
         while not self._stop.is_set():
             try:
-                for _ in self._changes():
-                    self._refresh()
+                for names in self._changes():
+                    self._refresh(names)
             except Exception:  # whatever it was, the next look is due all the same
                 _log.exception("watch_failed")
             self._stop.wait(self._interval_ms / 1000)
 
-    def _refresh(self) -> None:
+    def _refresh(self, names: set[str] | None) -> None:
         try:
-            self._registry.refresh(self.report)
+            self._registry.refresh(self.report, names)
         except Unavailable as error:
             self._tell("repository_unavailable", error.message)
         except Exception:
@@ -86,18 +88,19 @@ class RepositoryWatch:
             change = describe(event.before, event.after)
             self._audit.write("repository", event.kind.value, event.model_name, change)
 
-    def _changes(self) -> Iterator[None]:
-        """Something at the next change or interval, and maybe more."""
-        yield
+    def _changes(self) -> Iterator[set[str] | None]:
+        """The models to look at, None = all, at once and maybe at later changes and intervals."""
+        yield None
         if self._mode == "events":
             yield from self._noticed()
 
-    def _noticed(self) -> Iterator[None]:
-        """Something after each change or interval, until the directory goes away."""
+    def _noticed(self) -> Iterator[set[str] | None]:
+        """The models to look at after each change or interval, until the directory goes away."""
         root = self._registry.root.absolute()
         try:
             inode = root.stat().st_ino
-            for _ in watchfiles.watch(
+            all_at_s, looked_at_all = time.monotonic() + _LOOK_AT_ALL_S, False
+            for changes in watchfiles.watch(
                 root,
                 watch_filter=lambda _, path: _is_published(root, path),
                 debounce=_CHANGES_GATHER_MS,
@@ -109,7 +112,12 @@ class RepositoryWatch:
             ):
                 if self._stop.is_set() or root.stat().st_ino != inode:
                     return
-                yield
+                if time.monotonic() >= all_at_s:
+                    return
+                changed = {Path(path).relative_to(root).parts[0] for _, path in changes}
+                # What came before the watch began was not noticed.
+                yield changed | self._registry.failing() if looked_at_all else None
+                looked_at_all = True
         except FileNotFoundError:
             return  # which the next look says
         except (OSError, RuntimeError) as error:
@@ -140,4 +148,5 @@ def log_event(event: RepositoryEvent) -> None:
 
 def _is_published(root: Path, path: str) -> bool:
     """Whether a path can be part of a version or the labels: what is hidden never is."""
-    return not any(part.startswith(".") for part in Path(path).relative_to(root).parts)
+    parts = Path(path).relative_to(root).parts
+    return bool(parts) and not any(part.startswith(".") for part in parts)
