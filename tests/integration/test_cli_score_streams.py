@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from command_line import COMMAND, environment
 from numpy.lib.format import write_array_header_1_0
-from scored_tables import peak_bytes, score, where, write_csv
+from scored_tables import peak_of, score, where, write_csv
 from server_process import wait_until
 
 from thriftscore._generated.ttypes import LabelRequest
@@ -107,17 +107,6 @@ def sparse_npy(path: Path, rows: int, order: str) -> Path:
         write_array_header_1_0(file, header)
         file.truncate(file.tell() + rows * 256 * 8)
     return path
-
-
-def peak_of(repository: Path, source: Path) -> int:
-    about = ("wide", "--input", source, "--output", source.with_suffix(".json"))
-    return peak_bytes(
-        subprocess.Popen(
-            [*COMMAND, "score", *map(str, [*about, *where(None, repository)])],
-            env=environment(),
-            stderr=subprocess.DEVNULL,
-        )
-    )
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-from command_line import run, run_with_input
+from command_line import COMMAND, environment, run, run_with_input
 from numpy.typing import NDArray
 from server_process import ServerProcess
 
@@ -77,10 +77,17 @@ def score_on_both(server: ServerProcess, repository: Path, *arguments: str | Pat
     return local
 
 
-def peak_bytes(process: subprocess.Popen[bytes]) -> int:
-    """The most memory that a process, which this waits for, had resident."""
+def peak_of(repository: Path, source: Path) -> int:
+    """The most bytes resident while a file is scored with "wide"; the scores are JSON beside it."""
+    about = ("wide", "--input", source, "--output", source.with_suffix(".json"))
+    process = subprocess.Popen(
+        [*COMMAND, "score", *map(str, [*about, *where(None, repository)])],
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+    )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
     return usage.ru_maxrss * 1024
 
 

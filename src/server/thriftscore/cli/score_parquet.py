@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from thriftscore.cli.score_cells import Doubles
     from thriftscore.cli.score_output import Columns
 
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 16  # for each column, beside its page
 _GROUP_ROWS = 65_536
 
 
@@ -57,7 +57,7 @@ class ParquetRows:
         self.name = str(path)
         self._features, self._keep = features, tuple(keep)
         with _refused(self.name):
-            self._file = pyarrow.parquet.ParquetFile(file, buffer_size=_READ_BYTES)
+            self._file = pyarrow.parquet.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
         names = self._file.schema_arrow.names
         column_places(features, names, self.name)
         named_places(keep, names, f"{self.name}: --keep needs")
@@ -146,7 +146,7 @@ def _array(column: Any) -> Any:  # noqa: ANN401 - see Columns
 def _refused(name: str) -> Iterator[None]:
     try:
         yield
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{name} cannot be read as Parquet: {_first_line(error)}") from error
 
 
