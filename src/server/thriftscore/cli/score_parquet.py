@@ -57,7 +57,9 @@ class ParquetRows:
         self.name = str(path)
         self._features, self._keep = features, tuple(keep)
         with _refused(self.name):
-            self._file = pyarrow.parquet.ParquetFile(file, buffer_size=_READ_BYTES, pre_buffer=False)
+            self._file = pyarrow.parquet.ParquetFile(
+                file, buffer_size=_READ_BYTES, pre_buffer=False
+            )
         names = self._file.schema_arrow.names
         column_places(features, names, self.name)
         named_places(keep, names, f"{self.name}: --keep needs")
