@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry point of `thriftscore`: one module for each command, one place for errors.
-
-Exit status: 0 = done, 1 = refused or failed, 2 = wrong usage or configuration, 130 = interrupted.
-"""
+"""The entry point of `thriftscore`: one module for each command, one place for errors."""
 
 from __future__ import annotations
 
@@ -28,6 +25,15 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "version": ("thriftscore.cli.version", "version"),
 }
 _INTERRUPTED = 130
+_EXIT_STATUS = (
+    "Exit status: 0 = done, or healthy; 1 = refused, failed, or not healthy; 2 = wrong usage or"
+    " configuration; 130 = interrupted. Errors are one line on standard error."
+)
+_COMPLETION = "_THRIFTSCORE_COMPLETE"
+"""Set by a shell that asks how to complete a command line."""
+
+_WORDS_SO_FAR = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
+"""Where shells put that command line: bash, and the others."""
 
 
 def main() -> None:
@@ -56,16 +62,20 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The application. Only the command that `arguments` name is imported; all where none is."""
+    """The application. Only the command that `arguments` name is imported; all where none is.
+
+    What is to be completed counts as the arguments where a shell asks for that.
+    """
     app = typer.Typer(
         name="thriftscore",
         help="Fast, trustworthy model scoring over Apache Thrift.",
+        epilog=_EXIT_STATUS,
         no_args_is_help=True,
-        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_no_options)
-    named = next((argument for argument in arguments if not argument.startswith("-")), "")
+    words = _words_so_far() if _COMPLETION in os.environ else arguments
+    named = next((word for word in words if not word.startswith("-")), "")
     for name in [named] if named in _COMMANDS else _COMMANDS:
         module, attribute = _COMMANDS[name]
         command = getattr(importlib.import_module(module), attribute)
@@ -74,6 +84,11 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         else:
             app.command(name)(command)
     return app
+
+
+def _words_so_far() -> list[str]:
+    line = next((os.environ[name] for name in _WORDS_SO_FAR if name in os.environ), "")
+    return line.split()[1:]
 
 
 def _no_options() -> None:
