@@ -149,6 +149,13 @@ def test_each_change_is_in_the_audit_log(start_server, repository, publish, tmp_
     assert served.events("audit") == []
 
 
+def test_a_repository_that_anybody_could_write_to_is_warned_of(start_server, repository):
+    assert start_server(repository).events("repository_writable_by_all") == []
+    (repository / "m").chmod(0o777)
+    (event,) = start_server(repository).events("repository_writable_by_all")
+    assert event["directory"] == str(repository / "m")
+
+
 def test_without_a_file_changes_are_events_of_the_log(served):
     with served.admin() as calls:
         calls.set_label(LabelRequest("m", "stable", 1))

@@ -10,10 +10,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from thriftscore.errors import Internal, InvalidArgument, ModelRefused
-from thriftscore.repository import Manifest, NewVersion, publish, set_published_label
+from thriftscore.repository import (
+    Manifest,
+    NewVersion,
+    Registry,
+    publish,
+    set_published_label,
+)
 from thriftscore.repository.files import Directory
 
 Make = Callable[[float], NewVersion]
@@ -147,6 +154,35 @@ def test_a_publisher_killed_at_any_step_leaves_the_old_or_the_whole_new_version(
     appeared = visible.index(["1", "2"])
     assert visible == [["1"]] * appeared + [["1", "2"]] * (len(visible) - appeared)
     assert 5 < appeared < len(visible) - 1
+
+
+def test_of_publishers_who_want_the_same_version_one_wins(
+    tmp_path: Path, new_version: Make
+) -> None:
+    outcomes: list[object] = []
+
+    def race(score: float) -> None:
+        try:
+            outcomes.append((publish(tmp_path, "m", new_version(score), 7), score))
+        except InvalidArgument as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=race, args=(float(n),)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (won,) = (outcome for outcome in outcomes if isinstance(outcome, tuple))
+    assert outcomes.count("version 7 of 'm' exists already: expected more than 7") == 7
+    served = Registry(tmp_path)
+    served.load_all()
+    score = served.resolve("m", "7").model.score(np.array([[1.0, 0.0]]))
+    assert (won[0], float(score[0, 0])) == (7, won[1])
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["7"]
+    with pytest.raises(InvalidArgument, match="version 3 of 'm' is not new: expected more than 7"):
+        publish(tmp_path, "m", new_version(1.0), 3)
+    with pytest.raises(InvalidArgument, match="version 0 of 'm': expected 1 to 9"):
+        publish(tmp_path, "m", new_version(1.0), 0)
 
 
 def test_labels_are_set_on_disk(tmp_path: Path, new_version: Make) -> None:

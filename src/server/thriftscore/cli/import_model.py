@@ -30,6 +30,10 @@ def import_command(
         Path | None, typer.Option(help="Rows to compare on: .npy or .csv. Default: made up.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Label to point at the new version.")] = None,
+    version: Annotated[
+        int | None,
+        typer.Option(help="Number of the new version, above all others. Default: the next."),
+    ] = None,
     precision: Annotated[Precision, typer.Option(help="What the model computes in.")] = "fp32",
     missing_values: Annotated[
         MissingValues | None,
@@ -58,10 +62,10 @@ def import_command(
     with progress() as step:
         imported = import_model(source, options, step)
         step("publishing")
-        version = publish(repository, name, imported.version)
+        number = publish(repository, name, imported.version, version)
         if label is not None:
-            set_published_label(repository, name, label, version)
-    place = {"model": name, "version": version, "label": label, "repository": str(repository)}
+            set_published_label(repository, name, label, number)
+    place = {"model": name, "version": number, "label": label, "repository": str(repository)}
     if as_json:
         print_json({**place, **_facts(imported)})
     else:

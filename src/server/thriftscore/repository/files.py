@@ -94,6 +94,12 @@ class Directory:
             return False
         return stat.S_ISDIR(found.st_mode)
 
+    @property
+    def writable_by_all(self) -> bool:
+        """Whether every user of the machine may add, rename and remove files here."""
+        mode = os.fstat(self.descriptor).st_mode
+        return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
     def read(self, name: str, bytes_max: int) -> bytes:
         """All bytes of the regular file `name`, read once.
 

@@ -8,6 +8,7 @@ request sees exactly one version.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from thriftscore.errors import (
     ConfigurationError,
     ModelNotFound,
     ModelNotReady,
+    ModelRefused,
     ThriftscoreError,
     Unavailable,
 )
@@ -246,6 +248,18 @@ class Registry:
         except (ThriftscoreError, OSError) as error:
             return str(error)
         return ""
+
+    def writable_by_all(self) -> list[Path]:
+        """The directories of the repository in which any user could put another model."""
+        try:
+            with self._open_root() as root:
+                found = [root.path] if root.writable_by_all else []
+                for name in published_models(root):
+                    with suppress(ModelRefused, OSError), root.open(name) as model:
+                        found += [model.path] if model.writable_by_all else []
+                return found
+        except (ThriftscoreError, OSError):
+            return []
 
     # -- parts of the above ------------------------------------------------------------------
 

@@ -96,6 +96,8 @@ class Server:
     def load(self) -> None:
         """Loads the repository; a version that fails is logged and does not stop the others."""
         self.registry.load_all(log_event)
+        for path in self.registry.writable_by_all():
+            _log.warning("repository_writable_by_all", directory=str(path))
         if self.config.watch != "off":
             self._watch = RepositoryWatch(
                 self.registry, self._audit, self.config.watch, self.config.watch_interval_ms
