@@ -36,7 +36,6 @@ from thriftscore.serving.state import Phase, ServerState
 from thriftscore.serving.statistics import Statistics
 
 _ADMIN_THREADS = 4
-_LOAD_THREADS = 2
 _ADMIN_QUEUE_CALLS_MAX = 64
 _STOP_TIMEOUT_S = 2.0
 _WATCH_INTERVAL_S = 0.5
@@ -60,7 +59,8 @@ class Server:
         self._state = ServerState()
         self._ports: list[FramedServer | NativePort] = []
         self._dispatchers: list[Dispatcher] = []
-        self._loads = ThreadPoolExecutor(_LOAD_THREADS, "thriftscore-load", lower_priority)
+        # One for each call of the admin port, so that none waits for another's load.
+        self._changes = ThreadPoolExecutor(_ADMIN_THREADS, "thriftscore-change", lower_priority)
         self._watch: RepositoryWatch | None = None
         self._audit = Audit(config.audit_log)
         self._owned_files: list[Path] = []
@@ -137,7 +137,7 @@ class Server:
 
     def _stop_loading(self, deadline: float) -> None:
         """A load that is under way ends with the process: nothing is lost with it."""
-        self._loads.shutdown(wait=False, cancel_futures=True)
+        self._changes.shutdown(wait=False, cancel_futures=True)
         if self._watch is not None:
             self._watch.stop(deadline - time.monotonic())
 
@@ -170,7 +170,7 @@ class Server:
         scoring = ScoringHandler(
             self.registry, self._state, self.statistics, _handler_limits(config)
         )
-        repository = RepositoryHandler(self.registry, self._audit, self._loads)
+        repository = RepositoryHandler(self.registry, self._audit, self._changes)
         self._dispatchers = [
             Dispatcher(ScoringService, scoring, _dispatch_limits(config), self.statistics.record),
             Dispatcher(ModelRepositoryService, repository, _admin_limits(config)),

@@ -26,11 +26,11 @@ from thriftscore.serving.thrift_errors import takes_request
 class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]
     """Answers the calls of the admin port. Thread-safe."""
 
-    def __init__(self, registry: Registry, audit: Audit, loads: ThreadPoolExecutor) -> None:
-        """`loads` has the threads that load models, which stand back behind those that score."""
+    def __init__(self, registry: Registry, audit: Audit, changes: ThreadPoolExecutor) -> None:
+        """`changes` has the threads that load models, which stand back behind those that score."""
         self._registry = registry
         self._audit = audit
-        self._loads = loads
+        self._changes = changes
 
     @takes_request
     def repository_index(self, request: RepositoryIndexRequest) -> RepositoryIndexResponse:
@@ -44,8 +44,7 @@ class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]
     def load_model(self, request: ModelVersionRequest) -> RepositoryChange:
         """Loads a version; what is served stays as it is on error."""
         name, version = _required(request.model_name, "model_name"), request.model_version or ""
-        load = self._loads.submit
-        return self._change(name, lambda: load(self._registry.load, name, version).result())
+        return self._change(name, lambda: self._registry.load(name, version))
 
     @takes_request
     def unload_model(self, request: ModelVersionRequest) -> RepositoryChange:
@@ -70,13 +69,12 @@ class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]
     def rollback_label(self, request: LabelRequest) -> RepositoryChange:
         """Points a label at the version it named before."""
         name, label = _model_and_label(request)
-        load = self._loads.submit
-        return self._change(name, lambda: load(self._registry.rollback_label, name, label).result())
+        return self._change(name, lambda: self._registry.rollback_label(name, label))
 
     def _change(self, name: str, change: Callable[[], list[RegistryStatus]]) -> RepositoryChange:
         """Does it, and writes down who asked for it and what became of it."""
         call, before = current_call(), self._registry.versions(name)
-        statuses = change()
+        statuses = self._changes.submit(change).result()
         standing = describe(before, self._registry.versions(name))
         self._audit.write(call.peer, call.method, name, standing, **call.identity)
         return RepositoryChange(_statuses(statuses), request_id=call.request_id)

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Latency while versions switch, against latency while they do not.
+
+    version_switch.py [--seconds 20] [--switches-per-second 100] [--rounds 3]
+
+One native server, one loop on core 0; the load generator on core 1 with 16 connections, open loop
+at 70 % of the peak that it measures first, and every reply held against its request. In each round
+the same load runs twice: on one version, and while a label moves between two of them. Prints p50,
+p99 and memory of each round and the median ratio of p99.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / "support")]
+from server_process import THRIFTSCORE, ServerProcess  # noqa: E402 - found through the line above
+from small_models import regression  # noqa: E402
+
+from thriftscore._generated.ttypes import LabelRequest  # noqa: E402
+from thriftscore.repository import publish  # noqa: E402
+
+CONNECTIONS = 16
+SHARE_OF_PEAK = 0.7
+
+
+def load(served: ServerProcess, seconds: float, rate: float = 0.0) -> dict[str, Any]:
+    """What the load generator measured; `rate` 0 = closed loop."""
+    host, port = served.address
+    options = ["--endpoint", f"{host}:{port}", "--connections", CONNECTIONS, "--cpu", 1]
+    options += ["--model", "m", "--duration-s", seconds, "--features", 2, "--check", "--json"]
+    options += ["--mode", "open", "--rate", rate] if rate else []
+    command = [*THRIFTSCORE, "bench", "rpc", *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def switching(served: ServerProcess, per_second: float, act: Callable[[], Any]) -> tuple[Any, int]:
+    """The result of `act`, and how often the label moved meanwhile."""
+    stop, switches = threading.Event(), 0
+
+    def switch() -> None:
+        nonlocal switches
+        due = time.monotonic()
+        with served.admin() as admin:
+            while not stop.is_set():
+                admin.set_label(LabelRequest("m", "stable", 1 + switches % 2))
+                switches += 1
+                due += 1 / per_second
+                time.sleep(max(0.0, due - time.monotonic()))
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    try:
+        result = act()
+    finally:
+        stop.set()
+        thread.join()
+    return result, switches
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--switches-per-second", type=float, default=100.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        repository = Path(folder) / "repository"
+        for version in (1, 2):
+            publish(repository, "m", regression(float(version)))
+        served = ServerProcess(repository, Path(folder) / "server", io_threads=1)
+        try:
+            os.sched_setaffinity(served.process.pid, {0})
+            for thread in Path(f"/proc/{served.process.pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {0})
+            measure(served, options)
+        finally:
+            served.kill()
+
+
+def measure(served: ServerProcess, options: argparse.Namespace) -> None:
+    rate = SHARE_OF_PEAK * load(served, 3.0)["requests_per_s"]
+    print(f"{rate:,.0f} requests a second, {SHARE_OF_PEAK:.0%} of the peak")
+    ratios = []
+    for round_ in range(options.rounds):
+        still = load(served, options.seconds, rate)
+        before = served.memory_bytes()
+        moving, switches = switching(
+            served, options.switches_per_second, lambda: load(served, options.seconds, rate)
+        )
+        grown = served.memory_bytes() - before
+        ratios.append(moving["latency_us"]["p99"] / still["latency_us"]["p99"])
+        print(
+            f"round {round_ + 1}: p99 {still['latency_us']['p99']:.0f} us still,"
+            f" {moving['latency_us']['p99']:.0f} us with {switches / options.seconds:.0f} switches"
+            f" a second; memory {grown / 1024:+,.0f} KiB;"
+            f" {moving['errors']} errors, {moving['mismatches']} replies of another request"
+        )
+    print(f"median ratio of p99: {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
