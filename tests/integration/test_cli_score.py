@@ -2,6 +2,7 @@
 """`thriftscore score`: what it writes is what the engine scores, bit for bit, wherever that is."""
 
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -119,6 +120,17 @@ def test_versions_and_labels_of_them(server, models_repository, tmp_path):
     }.items():
         about = ("versioned", "--input", source, "--model-version", version)
         assert score_on_both(server, models_repository, *about) == f"score\n{expected}\n"
+
+
+def test_a_version_that_does_not_load_is_passed_over(start_server, models_repository, tmp_path):
+    repository = tmp_path / "repository"
+    shutil.copytree(models_repository / "versioned", repository / "versioned")
+    (repository / "versioned" / "labels.json").unlink()
+    with (repository / "versioned" / "2" / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    source = write_csv(tmp_path / "rows.csv", ["first", "second"], [(1, 2)])
+    about = ("versioned", "--input", source)
+    assert score_on_both(start_server(repository), repository, *about) == "score\n99.0\n"
 
 
 def test_json_has_an_object_for_each_row(server, models_repository, tmp_path):

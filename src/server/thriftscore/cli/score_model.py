@@ -20,7 +20,7 @@ from thriftscore._generated.ttypes import (
 from thriftscore.cli.score_cells import Features
 from thriftscore.cli.server_connection import ServerConnection
 from thriftscore.errors import Unavailable
-from thriftscore.repository import Registry, ServedModel
+from thriftscore.repository import Policies, Registry, ServedModel, VersionPolicy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -177,11 +177,12 @@ class RemoteScorer:
 
 
 def _load(repository: Path, model: str, version: str) -> ServedModel:
-    registry = Registry(repository)
-    if version:  # only this one
+    """Loads that version, or the newest that passes every check and those with a label."""
+    registry = Registry(repository, Policies(VersionPolicy(latest=1)))
+    if version:
         registry.load(model, version)
-    else:  # the newest that passes every check, or the one labelled "stable"
-        registry.load_all()
+    else:
+        registry.refresh(names=[model])
     return registry.resolve(model, version)
 
 
