@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`thriftscore score`: what it writes is what the engine scores, bit for bit, wherever that is."""
 
+import csv
 import random
 import shutil
 
@@ -131,6 +132,16 @@ def test_a_version_that_does_not_load_is_passed_over(start_server, models_reposi
     source = write_csv(tmp_path / "rows.csv", ["first", "second"], [(1, 2)])
     about = ("versioned", "--input", source)
     assert score_on_both(start_server(repository), repository, *about) == "score\n99.0\n"
+
+
+def test_texts_that_are_kept_are_quoted_where_csv_needs_it(models_repository, tmp_path):
+    texts = ["plain", "a,b", 'a"b', "a\nb", "a\rb", "a\r\nb", " a ", "é", ""]
+    source = write_csv(tmp_path / "rows.csv", ["first", "second", "id"], [(1, 2, t) for t in texts])
+    output = tmp_path / "scores.csv"
+    about = ("versioned", "--input", source, "--keep", "id", "--output", output)
+    score(*about, *where(None, models_repository))
+    with output.open(newline="") as file:
+        assert list(csv.reader(file)) == [["id", "score"], *([text, "99.0"] for text in texts)]
 
 
 def test_json_has_an_object_for_each_row(server, models_repository, tmp_path):

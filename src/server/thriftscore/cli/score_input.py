@@ -53,13 +53,11 @@ class Rows(Protocol):
 
     name: str
     """For messages."""
-    unit: str
-    """What `total` and `position` count: "bytes" or "rows"."""
     total: int | None
     """Where the position is at the end; None where that is not known."""
 
     def position(self) -> int:
-        """How far the reading has come."""
+        """How far the reading has come, in bytes or rows."""
         ...
 
     def batches(self, rows: int) -> Iterator[Batch]:
@@ -104,8 +102,6 @@ class CsvRows:
 
     The first line is one of names where it has those of all features, or a cell that is no number.
     """
-
-    unit = "bytes"
 
     def __init__(self, file: BinaryIO, name: str, features: Features, keep: Sequence[str]) -> None:
         self.name = name
@@ -192,8 +188,6 @@ class CsvRows:
 
 class NpyRows:
     """A matrix of NumPy, read piece by piece: what is mapped would count as memory in use."""
-
-    unit = "rows"
 
     def __init__(self, file: BinaryIO, path: Path, features: Features) -> None:
         self.name = str(path)

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, BinaryIO, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -98,13 +98,14 @@ class CsvWriter:
 
     def write(self, columns: Columns) -> None:
         """See `Writer`."""
-        text = StringIO(newline="")
-        lines = csv.writer(text, lineterminator="\n")
+        rows = list(zip(*map(_csv_cells, columns.values()), strict=True))
         if not self._named:
-            lines.writerow(columns)
+            rows.insert(0, tuple(columns))
             self._named = True
-        lines.writerows(zip(*map(_csv_cells, columns.values()), strict=True))
-        self._file.write(text.getvalue().encode())
+        text = _csv_lines(rows, csv.QUOTE_MINIMAL)
+        if "\r" in text:  # which is quoted only where it ends lines too
+            text = _csv_lines(rows, csv.QUOTE_ALL)
+        self._file.write(text.encode())
 
     def close(self) -> None:
         """See `Writer`."""
@@ -128,6 +129,12 @@ class JsonWriter:
 
     def close(self) -> None:
         """See `Writer`."""
+
+
+def _csv_lines(rows: Sequence[tuple[Any, ...]], quoting: Literal[0, 1]) -> str:
+    text = StringIO(newline="")
+    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
+    return text.getvalue()
 
 
 def _csv_cells(column: Any) -> Sequence[Any]:  # noqa: ANN401 - see Columns

@@ -51,8 +51,6 @@ def open_parquet_rows(path: Path, features: Features, keep: Sequence[str]) -> It
 class ParquetRows:
     """Columns by name, read a page at a time."""
 
-    unit = "rows"
-
     def __init__(self, file: BinaryIO, path: Path, features: Features, keep: Sequence[str]) -> None:
         self.name = str(path)
         self._features, self._keep = features, tuple(keep)
