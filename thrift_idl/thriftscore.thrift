@@ -527,7 +527,7 @@ struct VersionStatus {
   2: i64 version = 0,
   /** Where it stands. */
   3: VersionState state = VersionState.UNLOADED,
-  /** Why the state is FAILED; empty otherwise. */
+  /** Why the state is FAILED or UNLOADED; empty otherwise. */
   4: string reason = "",
   /** SHA-256 of the model file, in lower-case hexadecimal. */
   5: string digest = "",

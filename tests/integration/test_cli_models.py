@@ -53,7 +53,7 @@ def test_a_label_moves_and_is_rolled_back(run, repository):
         assert f"names version {version} again" in output
     status, output, errors = run("rollback", "credit")
     assert (status, output) == (1, "")
-    assert errors == "error: the label 'stable' has no version to go back to\n"
+    assert errors == "error: model 'credit': the label 'stable' has no version to go back to\n"
     assert run("label", "credit", "stable", "--remove")[0] == 0
     assert labels(repository) == {}
     assert "rollback stable: 2 -> 1" in run("inspect", "credit", "1")[1]
@@ -82,7 +82,7 @@ def test_remove_spares_what_a_label_needs(run, repository):
     run("label", "credit", "stable", 1)
     status, _, errors = run("remove", "credit", 1)
     assert (status, errors) == (
-        2,
+        1,
         "error: version 1 of 'credit' is needed by stable: move that first\n",
     )
     assert run("remove", "credit", 2)[0] == 0
@@ -138,6 +138,13 @@ def test_a_running_server_is_managed(run, repository, start_server, tmp_path):
     wait_until(lambda: answers("canary") == "2", "the label names a version that is loaded")
     assert run("label", "credit", "canary", "--remove", server)[0] == 0
     assert run("unload", "credit", 3, server)[0] == 0
+    status, output, errors = run("unload", "credit", "stable", server)
+    assert (status, errors) == (
+        0,
+        "warning: requests for stable fail until version 1 is loaded\n",
+    )
+    assert "UNLOADED" in run("list", server)[1]
+    assert run("load", "credit", "stable", server)[0] == 0
     states = {
         entry["version"]: entry["state"] for entry in json.loads(run("list", server, "--json")[1])
     }

@@ -60,7 +60,7 @@ class InvalidArgument(ThriftscoreError, ValueError):
 
 
 class ModelRefused(InvalidArgument):
-    """A model file, or the source of one, that thriftscore does not accept."""
+    """A model file, the source of one, or a change to one, that thriftscore does not accept."""
 
 
 class ConfigurationError(InvalidArgument):

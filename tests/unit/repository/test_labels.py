@@ -10,6 +10,7 @@ from thriftscore.repository import Labels
 from thriftscore.repository.labels import HISTORY_MAX
 
 NAMES = st.sampled_from(["stable", "canary", "x.1"])
+ANY = range(1, 10**18)
 VERSIONS = st.integers(1, 10**18 - 1)
 
 
@@ -22,24 +23,31 @@ def labelled(*versions: int) -> Labels:
 
 
 def test_a_rollback_goes_back_one_version_after_the_other() -> None:
-    labels = labelled(1, 2, 5).rolled_back("stable")
+    labels = labelled(1, 2, 5).rolled_back("stable", ANY)
     assert labels.versions == {"stable": 2}
-    labels = labels.rolled_back("stable")
+    labels = labels.rolled_back("stable", ANY)
     assert labels.versions == {"stable": 1}
     with pytest.raises(ModelNotFound, match="label 'stable' has no version to go back to"):
-        labels.rolled_back("stable")
+        labels.rolled_back("stable", ANY)
     assert [change.change for change in labels.history] == ["set"] * 3 + ["rollback"] * 2
 
 
 def test_a_label_that_was_moved_after_a_rollback_goes_back_to_where_it_was_moved_from() -> None:
-    labels = labelled(1, 2).rolled_back("stable").with_label("stable", 3)
-    assert labels.previous("stable") == 1
+    labels = labelled(1, 2).rolled_back("stable", ANY).with_label("stable", 3)
+    assert labels.previous("stable", ANY) == 1
+
+
+def test_a_rollback_leaves_out_what_cannot_be_used() -> None:
+    labels = labelled(1, 5, 3).rolled_back("stable", {1, 3})
+    assert labels.versions == {"stable": 1}
+    with pytest.raises(ModelNotFound):
+        labels.rolled_back("stable", {1, 3})
 
 
 def test_a_removed_label_can_be_rolled_back() -> None:
     labels = labelled(1, 2).without_label("stable")
     assert labels.versions == {}
-    assert labels.rolled_back("stable").versions == {"stable": 2}
+    assert labels.rolled_back("stable", ANY).versions == {"stable": 2}
 
 
 def test_naming_the_same_version_again_is_no_change() -> None:
@@ -49,15 +57,15 @@ def test_naming_the_same_version_again_is_no_change() -> None:
 
 def test_labels_do_not_share_their_history() -> None:
     labels = labelled(1, 2).with_label("canary", 7).with_label("canary", 8)
-    assert (labels.previous("stable"), labels.previous("canary")) == (1, 7)
+    assert (labels.previous("stable", ANY), labels.previous("canary", ANY)) == (1, 7)
     with pytest.raises(ModelNotFound):
-        labels.previous("other")
+        labels.previous("other", ANY)
 
 
 def test_the_history_is_bounded_and_keeps_the_newest() -> None:
     labels = labelled(*range(1, HISTORY_MAX + 50))
     assert len(labels.history) == HISTORY_MAX
-    assert labels.previous("stable") == HISTORY_MAX + 48
+    assert labels.previous("stable", ANY) == HISTORY_MAX + 48
 
 
 @given(st.lists(st.tuples(NAMES, VERSIONS), max_size=20), st.sampled_from(["", "canary", "3"]))
@@ -74,7 +82,7 @@ def test_a_rollback_undoes_a_change(changes: list[tuple[str, int]]) -> None:
     for name, version in changes:
         moved = labels.with_label(name, version)
         if moved != labels and name in labels.versions:
-            assert moved.rolled_back(name).versions == labels.versions
+            assert moved.rolled_back(name, ANY).versions == labels.versions
         labels = moved
 
 

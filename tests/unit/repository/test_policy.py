@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thriftscore.errors import InvalidArgument, ModelNotFound, ModelNotReady
+from thriftscore.errors import InvalidArgument, ModelNotFound, ModelNotReady, ModelRefused
 from thriftscore.repository import (
     EventKind,
     NewVersion,
@@ -200,6 +200,31 @@ def test_what_an_administrator_unloads_stays_unloaded(repository: Repository) ->
     assert repository.answer() == 4.0
 
 
+def test_a_label_that_is_moved_to_an_unloaded_version_has_it_loaded(repository: Repository) -> None:
+    repository.publish(2)
+    repository.serve("all")
+    repository.registry.unload("m", "1")
+    first, _ = repository.registry.index("m")
+    assert (first.state.name, first.reason) == ("UNLOADED", "unloaded on request")
+    set_published_label(repository.root, "m", "stable", 1)
+    assert ("LOADED", 1) in repository.refresh()
+    assert repository.answer() == 1.0
+    repository.registry.unload("m", "stable")
+    assert repository.refresh() == []
+    with pytest.raises(ModelNotReady, match=r"\(label 'stable'\) is UNLOADED: unloaded on request"):
+        repository.answer()
+
+
+def test_a_rollback_skips_a_version_that_was_removed(repository: Repository) -> None:
+    repository.publish(3)
+    for version in (1, 2, 3):
+        set_published_label(repository.root, "m", "stable", version)
+    remove_version(repository.root, "m", 2)
+    repository.serve("all")
+    repository.registry.rollback_label("m", "stable")
+    assert repository.answer() == 1.0
+
+
 def test_what_an_administrator_loads_stays_loaded(repository: Repository) -> None:
     repository.publish(3)
     repository.serve("latest 1")
@@ -243,7 +268,7 @@ def test_a_rollback_to_a_damaged_version_changes_nothing(repository: Repository)
 def test_labels_move_only_to_a_version_that_is_ready(repository: Repository) -> None:
     repository.publish(2)
     repository.serve("latest 1")
-    with pytest.raises(ModelNotReady, match="version 1 is UNLOADED; load it before a label"):
+    with pytest.raises(ModelNotReady, match="version 1 is UNLOADED: .*; load it before a label"):
         repository.registry.set_label("m", "stable", 1)
 
 
@@ -284,7 +309,7 @@ def test_a_removed_version_leaves_its_number_unused(repository: Repository) -> N
 def test_a_version_that_a_label_needs_is_not_removed(repository: Repository) -> None:
     repository.publish(2)
     set_published_label(repository.root, "m", "stable", 1)
-    with pytest.raises(InvalidArgument, match="version 1 of 'm' is needed by stable"):
+    with pytest.raises(ModelRefused, match="version 1 of 'm' is needed by stable"):
         remove_version(repository.root, "m", 1)
     for version, name in ((7, "m"), (1, "nope")):
         with pytest.raises(ModelNotFound):

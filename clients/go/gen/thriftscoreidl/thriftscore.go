@@ -7795,7 +7795,7 @@ func (p *ModelStatisticsResponse) String() string {
 //  - ModelName: The model.
 //  - Version: The version: 1, 2, 3 ...
 //  - State: Where it stands.
-//  - Reason: Why the state is FAILED; empty otherwise.
+//  - Reason: Why the state is FAILED or UNLOADED; empty otherwise.
 //  - Digest: SHA-256 of the model file, in lower-case hexadecimal.
 //  - Labels: Labels that name this version.
 //  - IsDefault: True where a request that names no version gets this one.

@@ -3012,7 +3012,7 @@ class VersionStatus(object):
      - model_name: The model.
      - version: The version: 1, 2, 3 ...
      - state: Where it stands.
-     - reason: Why the state is FAILED; empty otherwise.
+     - reason: Why the state is FAILED or UNLOADED; empty otherwise.
      - digest: SHA-256 of the model file, in lower-case hexadecimal.
      - labels: Labels that name this version.
      - is_default: True where a request that names no version gets this one.

@@ -10,6 +10,7 @@ import typer
 from thriftscore._generated import ModelRepositoryService
 from thriftscore._generated.ttypes import RepositoryIndexRequest
 from thriftscore.cli.server_connection import ServerConnection
+from thriftscore.errors import ConfigurationError, InvalidArgument, ModelRefused
 from thriftscore.repository import VersionState, VersionStatus
 
 DEFAULT_ADMIN_ENDPOINT = "127.0.0.1:9091"
@@ -37,7 +38,12 @@ def index_of(endpoint: str) -> tuple[list[VersionStatus], str]:
 
 def _call(endpoint: str, method: str, request: object) -> Any:  # noqa: ANN401 - as it is generated
     with ServerConnection(endpoint, _TIMEOUT_MS, ModelRepositoryService) as server:
-        return server.call(method, request)
+        try:
+            return server.call(method, request)
+        except ConfigurationError:
+            raise
+        except InvalidArgument as error:  # the command line was right, and the server refuses
+            raise ModelRefused(error.message) from error
 
 
 def _statuses(statuses: Any) -> list[VersionStatus]:  # noqa: ANN401 - as it is generated

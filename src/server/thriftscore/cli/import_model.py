@@ -27,12 +27,16 @@ def import_command(
     name: Annotated[str, typer.Option(help="Name of the model in the repository.")],
     repository: RepositoryOption = Path("repository"),
     sample: Annotated[
-        Path | None, typer.Option(help="Rows to compare on: .npy or .csv. Default: made up.")
+        Path | None,
+        typer.Option(
+            help="Rows to compare on: .npy or .csv with the model's columns, in its order."
+            " Default: rows are made up."
+        ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Label to point at the new version.")] = None,
     version: Annotated[
         int | None,
-        typer.Option(help="Number of the new version, above all others. Default: the next."),
+        typer.Option(help="Number of the new version, above all others. Default: the next one."),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="What the model computes in.")] = "fp32",
     missing_values: Annotated[
@@ -48,7 +52,13 @@ def import_command(
     ] = "native",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Convert a trained model, compare it with its source row by row, and publish it."""
+    """Convert a trained model, compare it with its source row by row, and publish it.
+
+    Each import of the same name makes its next version: 1, 2, 3, ... A .joblib or .pkl file is a
+    pickle, and needs --allow-pickle.
+
+    Example: thriftscore import model.joblib --allow-pickle --name credit --label canary
+    """
     check_model_name(name)
     if label is not None:
         check_label(label)

@@ -16,8 +16,8 @@ from thriftscore.cli.admin_connection import (
     ServerOption,
     change_at,
 )
-from thriftscore.cli.model_reports import JsonOption, print_statuses, status_facts
-from thriftscore.cli.output import print_json, progress
+from thriftscore.cli.model_reports import JsonOption, status_facts
+from thriftscore.cli.output import print_json, print_warning, progress
 from thriftscore.cli.repository_option import RepositoryOption
 from thriftscore.errors import ConfigurationError
 from thriftscore.repository import Registry, VersionStatus
@@ -55,8 +55,8 @@ def label_version(
             registry = Registry(repository)
             registry.load(name, str(version))
             changed = registry.set_label(name, label, version)
-    done = "removed" if version is None else f"names version {version}"
-    _print(changed, f"{name}: the label {label} {'is ' if version is None else ''}{done}", as_json)
+    done = "is removed" if version is None else f"names version {version}"
+    _print(changed, f"{name}: the label {label} {done}", as_json)
 
 
 def roll_back_label(
@@ -132,6 +132,10 @@ def unload_version(
     """
     changed = change_at(server, "unload_model", ModelVersionRequest(name, version))
     numbers = ", ".join(str(status.version) for status in changed) or "none"
+    for status in changed:
+        if status.labels:
+            labels = ", ".join(status.labels)
+            print_warning(f"requests for {labels} fail until version {status.version} is loaded")
     _print(changed, f"{name}: unloaded version {numbers}", as_json)
 
 
@@ -140,5 +144,3 @@ def _print(changed: list[VersionStatus], sentence: str, as_json: bool) -> None:
         print_json([status_facts(status) for status in changed])
         return
     typer.echo(sentence)
-    if changed:
-        print_statuses(changed)

@@ -12,6 +12,7 @@ import typer
 from thriftscore.cli.admin_connection import ServerOption, index_of
 from thriftscore.cli.output import print_facts, print_json, print_rows, print_warning, progress
 from thriftscore.cli.repository_option import RepositoryOption
+from thriftscore.errors import ModelNotFound
 from thriftscore.repository import (
     LabelChange,
     Labels,
@@ -31,6 +32,8 @@ def list_models(
     as_json: JsonOption = False,
 ) -> None:
     """List every version, and why it cannot be served where it cannot.
+
+    Of a directory, AVAILABLE means fit to be served; of a server, that it is being served.
 
     Example: thriftscore models list --server 127.0.0.1:9091
     """
@@ -66,6 +69,8 @@ def verify_models(
         step("checking the models")
         registry.load_all(lambda event: step(f"{event.model_name} version {event.version}"))
     statuses = registry.index(name)
+    if not statuses:
+        raise ModelNotFound(f"there is no model in '{repository}'")
     unfit = [status for status in statuses if status.state is not VersionState.AVAILABLE]
     if as_json:
         print_json([status_facts(status) for status in statuses])

@@ -9,51 +9,38 @@ from typing import Annotated, Any
 
 import typer
 
-from thriftscore.config import load_config, to_toml
+from thriftscore.config import ServerConfig, load_config, to_toml
 
 _CONFIG_VARIABLE = "THRIFTSCORE_CONFIG"
 
 
+def _setting(name: str, *flags: str) -> Any:  # noqa: ANN401 - as typer has it
+    """The option of a setting, with the words of the settings."""
+    field = ServerConfig.model_fields[name]
+    default = "none" if field.default is None else str(field.default)
+    return typer.Option(*flags, help=field.description, show_default=default)
+
+
 def serve(
-    repository: Annotated[
-        Path | None, typer.Option(help="Directory of the models to serve.")
-    ] = None,
-    version_policy: Annotated[
-        str | None, typer.Option(help="Versions to serve: all, latest N, or a list such as 3,7.")
-    ] = None,
-    watch: Annotated[
-        str | None, typer.Option(help="How new versions are noticed: events, poll or off.")
-    ] = None,
+    repository: Annotated[Path | None, _setting("repository")] = None,
+    version_policy: Annotated[str | None, _setting("version_policy")] = None,
+    watch: Annotated[str | None, _setting("watch")] = None,
     config: Annotated[
         Path | None, typer.Option(help=f"TOML file of settings; or {_CONFIG_VARIABLE}.")
     ] = None,
-    io: Annotated[str | None, typer.Option(help="Who owns the sockets: native or python.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address of the data port.")] = None,
-    port: Annotated[int | None, typer.Option(help="Data port; 0 = any that is free.")] = None,
-    admin_host: Annotated[str | None, typer.Option(help="Address of the admin port.")] = None,
-    admin_port: Annotated[
-        int | None, typer.Option(help="Admin port; 0 = any that is free.")
-    ] = None,
-    unix_socket: Annotated[
-        Path | None, typer.Option(help="Path of a Unix-domain socket to serve as well.")
-    ] = None,
-    io_threads: Annotated[
-        int | None, typer.Option(help="Native event loops; 0 = one for each core.")
-    ] = None,
-    busy_poll: Annotated[
-        bool | None,
-        typer.Option("--busy-poll", help="Native loops never sleep: lowest latency, a core each."),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Python threads that answer calls.")] = None,
-    ready_file: Annotated[
-        Path | None,
-        typer.Option(help="File to write when ready: JSON with port, admin_port and pid."),
-    ] = None,
-    log_format: Annotated[str | None, typer.Option(help="auto, json or console.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-    drain_timeout_ms: Annotated[
-        int | None, typer.Option(help="Time to answer what was received before stopping.")
-    ] = None,
+    io: Annotated[str | None, _setting("io")] = None,
+    host: Annotated[str | None, _setting("host")] = None,
+    port: Annotated[int | None, _setting("port")] = None,
+    admin_host: Annotated[str | None, _setting("admin_host")] = None,
+    admin_port: Annotated[int | None, _setting("admin_port")] = None,
+    unix_socket: Annotated[Path | None, _setting("unix_socket")] = None,
+    io_threads: Annotated[int | None, _setting("io_threads")] = None,
+    busy_poll: Annotated[bool | None, _setting("busy_poll", "--busy-poll")] = None,
+    threads: Annotated[int | None, _setting("threads")] = None,
+    ready_file: Annotated[Path | None, _setting("ready_file")] = None,
+    log_format: Annotated[str | None, _setting("log_format")] = None,
+    log_level: Annotated[str | None, _setting("log_level")] = None,
+    drain_timeout_ms: Annotated[int | None, _setting("drain_timeout_ms")] = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print all settings as TOML and exit.")
     ] = False,
@@ -62,6 +49,8 @@ def serve(
 
     Every setting can also be given in the TOML file, or as THRIFTSCORE_ and its name in capitals;
     --print-config shows all of them. SIGTERM drains; a second one stops at once.
+
+    Example: thriftscore serve --repository repository --host 127.0.0.1 --port 9090
     """
     flags: dict[str, Any] = dict(locals())
     file = flags.pop("config")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -113,24 +113,25 @@ class Labels(_Record):
             raise ModelNotFound(f"there is no label '{label}'")
         return self._changed(label, None, "remove")
 
-    def rolled_back(self, label: str) -> Self:
+    def rolled_back(self, label: str, usable: Container[int]) -> Self:
         """These labels with `label` naming what it named before; done again, what it named earlier.
 
-        Raises ModelNotFound where it named nothing before.
+        Raises ModelNotFound where it named no version before that is `usable`.
         """
-        return self._changed(label, self.previous(label), "rollback")
+        return self._changed(label, self.previous(label, usable), "rollback")
 
-    def previous(self, label: str) -> int:
+    def previous(self, label: str, usable: Container[int]) -> int:
         """The version to which a rollback would move `label`. Raises ModelNotFound for none."""
         before: list[int | None] = []
         for change in self.history:
             if change.label != label:
                 continue
             if change.change == "rollback":
-                del before[-1:]
+                while before and before.pop() != change.after:
+                    pass
             else:
                 before.append(change.before)
-        versions = [version for version in before if version is not None]
+        versions = [version for version in before if version is not None and version in usable]
         if not versions:
             raise ModelNotFound(f"the label '{label}' has no version to go back to")
         return versions[-1]

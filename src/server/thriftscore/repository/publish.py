@@ -109,8 +109,8 @@ def set_published_label(repository: Path, name: str, label: str, version: int) -
 def remove_version(repository: Path, name: str, version: int) -> None:
     """Remove a version from the disk; a server that has it loaded keeps it.
 
-    Raises ModelNotFound where there is none, InvalidArgument where a label needs it, ModelRefused
-    where the labels are damaged and Internal where the disk refuses.
+    Raises ModelNotFound where there is none, ModelRefused where a label needs it or the labels
+    are damaged, and Internal where the disk refuses.
     """
     check_model_name(name)
     try:
@@ -131,7 +131,7 @@ def _check_unneeded(model: Directory, version: int) -> None:
         raise ModelNotFound(f"model '{name}' has no version {version}")
     if version in labels.numbers():
         named = [label for label, to in labels.versions.items() if to == version]
-        raise InvalidArgument(
+        raise ModelRefused(
             f"version {version} of '{name}' is needed by"
             f" {', '.join(named) or 'the split or the shadow'}: move that first"
         )

@@ -221,14 +221,18 @@ class Registry:
         """
         check_model_name(name)
         check_label(label)
-        version = self.labels_on_disk(name).previous(label)
+        usable = self._usable_versions(name)
+        try:
+            version = self.labels_on_disk(name).previous(label, usable)
+        except ModelNotFound as error:
+            raise ModelNotFound(f"model '{name}': {error.message}") from None
         if not self._table.get(name).serves(version):
             self.load(name, str(version))
 
         def roll_back(labels: Labels) -> Labels:
-            if labels.previous(label) != version:  # somebody else changed it meanwhile
+            if labels.previous(label, usable) != version:  # somebody else changed it meanwhile
                 raise Unavailable(f"the label '{label}' of '{name}' was changed at the same time")
-            return labels.rolled_back(label)
+            return labels.rolled_back(label, usable)
 
         return self._change_labels(name, label, roll_back)
 
@@ -267,6 +271,15 @@ class Registry:
         try:
             with self._open_root() as root, root.open(name) as directory:
                 return choose(name, version, read_labels(directory), published_versions(directory))
+        except FileNotFoundError:
+            raise ModelNotFound(f"there is no model '{name}'") from None
+
+    def _usable_versions(self, name: str) -> set[int]:
+        """Those that are served or could be."""
+        served = {served.version for served in self.served(name)}
+        try:
+            with self._open_root() as root, root.open(name) as directory:
+                return served | set(published_versions(directory))
         except FileNotFoundError:
             raise ModelNotFound(f"there is no model '{name}'") from None
 

@@ -110,6 +110,7 @@ class ModelRecord:
         """
         if labels == self.labels and not self.labels_error:
             return self
+        newer = self._with_wishes_of(labels)
         in_force = dict(labels.versions)
         for label, version in labels.versions.items():
             works_now = label in self.targets or (label == STABLE and "" in self.targets)
@@ -120,10 +121,18 @@ class ModelRecord:
             else:  # the newest version was the default, and it still is
                 del in_force[label]
         taken = labels.model_copy(update={"versions": in_force})
-        versions = self.versions
+        return replace(self, versions=newer, labels=taken, labels_error="")
+
+    def _with_wishes_of(self, labels: Labels) -> dict[int, VersionRecord]:
+        """The versions; one that a label now names is no longer one that was to be unloaded."""
+        versions = dict(self.versions)
+        for label, number in labels.versions.items():
+            moved = self.labels.versions.get(label) != number
+            if moved and number in versions and versions[number].wish == "unload":
+                versions[number] = replace(versions[number], wish="")
         if self.labels_error:
             versions = {n: replace(version, failure=None) for n, version in versions.items()}
-        return replace(self, versions=versions, labels=taken, labels_error="")
+        return versions
 
 
 def statuses(name: str, model: ModelRecord) -> list[VersionStatus]:
@@ -134,13 +143,21 @@ def statuses(name: str, model: ModelRecord) -> list[VersionStatus]:
             model_name=name,
             version=number,
             state=version.state,
-            reason=version.reason,
+            reason=version.reason or _why_unloaded(model, version),
             digest=version.digest,
             labels=tuple(sorted(label for label, to in labels.items() if to == number)),
             is_default=default is not None and default.version == number,
         )
         for number, version in sorted(model.versions.items())
     ]
+
+
+def _why_unloaded(model: ModelRecord, version: VersionRecord) -> str:
+    if version.state is not VersionState.UNLOADED:
+        return ""
+    if version.wish == "unload" or model.held:
+        return "unloaded on request"
+    return "not picked by the version policy, or not loaded yet"
 
 
 def choose(name: str, version: str, labels: Labels, versions: list[int]) -> int:
@@ -168,7 +185,8 @@ def why_not(name: str, version: str, model: ModelRecord | None) -> ThriftscoreEr
     if known is None:
         return _no_such_version(name, wanted)
     shown = wanted if wanted == str(number) else f"{number} (label '{wanted}')"
-    reason = f": {known.reason}" if known.reason else ""
+    why = known.reason or _why_unloaded(model, known)
+    reason = f": {why}" if why else ""
     return ModelNotReady(f"model '{name}' version {shown} is {known.state.name}{reason}")
 
 

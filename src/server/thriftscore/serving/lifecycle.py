@@ -98,6 +98,8 @@ class Server:
         self.registry.load_all(log_event)
         for path in self.registry.writable_by_all():
             _log.warning("repository_writable_by_all", directory=str(path))
+        if not self.registry.served():
+            _log.warning("nothing_to_serve", repository=str(self.config.repository))
         if self.config.watch != "off":
             self._watch = RepositoryWatch(
                 self.registry, self._audit, self.config.watch, self.config.watch_interval_ms

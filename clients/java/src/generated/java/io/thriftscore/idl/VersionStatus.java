@@ -49,7 +49,7 @@ public class VersionStatus implements org.apache.thrift.TBase<VersionStatus, Ver
      */
     STATE((short)3, "state"),
     /**
-     * Why the state is FAILED; empty otherwise.
+     * Why the state is FAILED or UNLOADED; empty otherwise.
      */
     REASON((short)4, "reason"),
     /**
@@ -343,7 +343,7 @@ public class VersionStatus implements org.apache.thrift.TBase<VersionStatus, Ver
   }
 
   /**
-   * Why the state is FAILED; empty otherwise.
+   * Why the state is FAILED or UNLOADED; empty otherwise.
    */
   @org.apache.thrift.annotation.Nullable
   public java.lang.String getReason() {
@@ -351,7 +351,7 @@ public class VersionStatus implements org.apache.thrift.TBase<VersionStatus, Ver
   }
 
   /**
-   * Why the state is FAILED; empty otherwise.
+   * Why the state is FAILED or UNLOADED; empty otherwise.
    */
   public VersionStatus setReason(@org.apache.thrift.annotation.Nullable java.lang.String reason) {
     this.reason = reason;
