@@ -2,6 +2,7 @@
 """`thriftscore health`, as a probe runs it: an exit status and one line."""
 
 import json
+import shutil
 import socket
 import subprocess
 import threading
@@ -12,10 +13,15 @@ import pytest
 from command_line import assert_fails, run
 from server_process import wait_until
 
+from thriftscore._generated.ttypes import ModelVersionRequest
+
 
 def endpoint_of(server) -> str:
-    host, port = server.address
-    return f"{host}:{port}"
+    return "{}:{}".format(*server.address)
+
+
+def admin_endpoint_of(server) -> str:
+    return "{}:{}".format(*server.admin_address)
 
 
 def assert_says(done: subprocess.CompletedProcess[str], status: int, *said: str) -> None:
@@ -75,8 +81,42 @@ def test_a_server_that_stops_is_alive_and_not_ready(start_server):
     server.terminate()
     about = ("health", "--endpoint", endpoint_of(server))
     done = wait_until(lambda: (r := run(*about)).returncode and r, "the server is not ready", 30)
-    assert_says(done, 1, "is not ready")
+    assert_says(done, 1, f"{endpoint_of(server)}: the server is draining")
     assert_says(run(*about, "--live"), 0)
+
+
+def test_a_server_that_lacks_a_model_is_not_ready(start_server, models_repository, tmp_path):
+    repository = shutil.copytree(models_repository, tmp_path / "repository")
+    (repository / "linear" / "1" / "model.safetensors").write_bytes(b"x")
+    endpoint = endpoint_of(start_server(repository))
+    assert_says(run("health", "--endpoint", endpoint), 1, "not all models are loaded")
+    done = run("health", "--endpoint", endpoint, "--model", "linear")
+    assert_says(done, 1, f"{endpoint}: model 'linear' has no version that is ready")
+
+
+def test_a_model_that_was_unloaded_on_request_is_not_missed(start_server):
+    server = start_server()
+    with server.admin() as admin:
+        admin.unload_model(ModelVersionRequest("linear"))
+    about = ("health", "--endpoint", endpoint_of(server))
+    assert_says(run(*about), 0)
+    done = run(*about, "--model", "linear", "--model-version", "1")
+    assert_says(
+        done, 1, f"not healthy: {endpoint_of(server)}: model 'linear' version 1 is UNLOADED"
+    )
+    assert done.stdout.count("linear") == 1
+
+
+def test_the_ports_of_a_server_are_told_apart(server):
+    data, admin = endpoint_of(server), admin_endpoint_of(server)
+    said = f"{admin} is the admin port of a server, expected its data port (default 9090)"
+    assert_says(run("health", "--endpoint", admin), 1, said)
+    said = f"{data} is the data port of a server, expected its admin port (default 9091)"
+    assert_fails(run("models", "list", "--server", data), 1, said)
+
+
+def test_an_endpoint_that_cannot_be_one_is_blamed_on_its_option():
+    assert_fails(run("models", "list", "--server", "nowhere"), 2, "--server: expected host:port")
 
 
 def test_a_unix_socket_is_an_endpoint(start_server, tmp_path):

@@ -37,7 +37,7 @@ def index_of(endpoint: str) -> tuple[list[VersionStatus], str]:
 
 
 def _call(endpoint: str, method: str, request: object) -> Any:  # noqa: ANN401 - as it is generated
-    with ServerConnection(endpoint, _TIMEOUT_MS, ModelRepositoryService) as server:
+    with ServerConnection(endpoint, _TIMEOUT_MS, ModelRepositoryService, "--server") as server:
         try:
             return server.call(method, request)
         except ConfigurationError:

@@ -18,28 +18,26 @@ _TIMEOUT_MS_MAX = 3_600_000
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked of a server: the method, its arguments, and how to speak of the answer."""
+    """What is asked of a server: a method, its arguments, and how to speak of the answer."""
 
     method: str
-    subject: str
-    state: str
-    otherwise: str = ""
+    yes: str
+    no: str
     model: tuple[str, ...] = ()
+    reason: str = ""
+    """Another method of the same arguments, whose error says why the answer is no."""
 
     def ask(self, server: ServerConnection) -> tuple[bool, str]:
         """Whether the answer is yes, and the sentence that says so."""
         if server.call(self.method, *self.model):
-            return True, f"{self.subject} is {self.state}"
-        reason = self._why_not(server) if self.model else self.otherwise
-        return False, f"{self.subject} is not {self.state}{reason and ': '}{reason}"
-
-    def _why_not(self, server: ServerConnection) -> str:
-        """What the server says to whoever asks for more than yes or no."""
+            return True, self.yes
         try:
-            server.call("model_metadata", *self.model)
+            if self.reason:
+                server.call(self.reason, *self.model)
         except ThriftscoreError as error:
-            return error.message
-        return ""  # it has become ready meanwhile
+            said = error.message.removeprefix(f"{server.endpoint}: ")  # which is not in all
+            return False, f"{server.endpoint}: {said}"
+        return False, self.no
 
 
 def health(
@@ -59,11 +57,14 @@ def health(
     ] = _TIMEOUT_MS,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell whether a server is ready: status 0 = healthy, 1 = not; one line says why.
+    """Tell whether a server is ready: status 0 = healthy, 1 = not; a line says why.
 
-    Ready means that every configured model is loaded and that the server is not draining.
+    Ready means that every model it found when it started is loaded and that it is
+    not draining. A model unloaded as a whole, on request, does not count.
 
-    Example: thriftscore health --endpoint 127.0.0.1:9090 --model credit --timeout-ms 500
+    Example:
+
+    thriftscore health --endpoint 127.0.0.1:9090 --model credit --timeout-ms 500
     """
     question = _question(endpoint, model, model_version, live=live)
     try:
@@ -90,8 +91,9 @@ def _question(endpoint: str, model: str | None, model_version: str, *, live: boo
     if model is not None:
         version = f" version '{model_version}'" if model_version else ""
         subject = f"model '{model}'{version} at {endpoint}"
-        return _Question("model_ready", subject, "ready", model=(model, model_version))
+        yes, no = f"{subject} is ready", f"{subject} is not ready"
+        return _Question("model_ready", yes, no, (model, model_version), reason="model_metadata")
     if live:
-        return _Question("server_live", endpoint, "live")
-    why = "its models are not all loaded, or it is stopping"
-    return _Question("server_ready", endpoint, "ready", why)
+        return _Question("server_live", f"{endpoint} is live", f"{endpoint} is not live")
+    no = f"{endpoint}: not all models are loaded, 'thriftscore models list --server' shows which"
+    return _Question("server_ready", f"{endpoint} is ready", no, reason="ping")

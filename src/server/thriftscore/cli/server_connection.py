@@ -27,6 +27,12 @@ EndpointOption = Annotated[
 _TIMEOUT_MS = 5_000
 _UNIX_PREFIX = "unix:"
 _PORT_MAX = 65_535
+_PORTS = {
+    "ScoringService": ("data port", 9090),
+    "ModelRepositoryService": ("admin port", 9091),
+}
+"""Which service is at which port of a server, and the default number of that."""
+
 _ERRORS: dict[int, type[ThriftscoreError]] = {
     kind.code.value: kind
     for kind in (
@@ -50,17 +56,23 @@ class ServerConnection:
     """A connection to a port of a server. A context manager; not shared between threads."""
 
     def __init__(
-        self, endpoint: str, timeout_ms: int = _TIMEOUT_MS, service: ModuleType = ScoringService
+        self,
+        endpoint: str,
+        timeout_ms: int = _TIMEOUT_MS,
+        service: ModuleType = ScoringService,
+        option: str = "--endpoint",
     ) -> None:
         """Connects at the first call; `timeout_ms` is for each call from its start to its end.
 
-        `service` is the generated module of the service at that port.
+        `service` is the generated module of the service at that port, `option` what the user gave
+        the endpoint by.
 
         Raises ConfigurationError for an endpoint that cannot be one.
         """
         self.endpoint = endpoint
         self._timeout_ms = timeout_ms
-        self._socket = _socket(endpoint)
+        self._service = service.__name__.rpartition(".")[2]
+        self._socket = _socket(endpoint, option)
         self._transport = TFramedTransport(self._socket)
         self._client = service.Client(TBinaryProtocol(self._transport))
 
@@ -79,7 +91,7 @@ class ServerConnection:
         """The result of a method of the service.
 
         Raises the error that the server answers with, and Unavailable where nobody answers in
-        time or what answers does not speak Thrift.
+        time, or what answers does not speak Thrift or is the other port of a server.
         """
         try:
             self._socket.start(self._timeout_ms)
@@ -90,7 +102,19 @@ class ServerConnection:
             raise _ERRORS.get(error.code, errors.Internal)(error.message) from error
         except Exception as error:  # the library raises anything for bytes that are not Thrift
             self._transport.close()
-            raise Unavailable(f"{self.endpoint}: {self._reason(error)}") from error
+            said = self._other_port(error) or f": {self._reason(error)}"
+            raise Unavailable(f"{self.endpoint}{said}") from error
+
+    def _other_port(self, error: Exception) -> str:
+        """What is wrong where the port is not that of this service; empty where it is."""
+        if not isinstance(error, TApplicationException):
+            return ""
+        unknown = error.type == TApplicationException.UNKNOWN_METHOD
+        names = (error.message or "").split()  # that of the service is the first
+        if not unknown or not names or names[0] not in _PORTS.keys() - {self._service}:
+            return ""
+        found, (expected, number) = _PORTS[names[0]][0], _PORTS[self._service]
+        return f" is the {found} of a server, expected its {expected} (default {number})"
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, TApplicationException):
@@ -127,13 +151,13 @@ class _BoundedSocket(TSocket):  # type: ignore[misc] # the library has no types
         return received
 
 
-def _socket(endpoint: str) -> _BoundedSocket:
+def _socket(endpoint: str, option: str) -> _BoundedSocket:
     if len(endpoint) > len(_UNIX_PREFIX) and endpoint.startswith(_UNIX_PREFIX):
         return _BoundedSocket(unix_socket=endpoint.removeprefix(_UNIX_PREFIX))
     host, _, port = endpoint.rpartition(":")
     is_port = port.isascii() and port.isdecimal() and 1 <= int(port) <= _PORT_MAX
     if not host or not is_port or (":" in host.strip("[]") and host[0] != "["):
         raise ConfigurationError(
-            f"--endpoint: expected host:port or unix:/path, received '{endpoint}'"
+            f"{option}: expected host:port or unix:/path, received '{endpoint}'"
         )
     return _BoundedSocket(host.strip("[]"), int(port))
