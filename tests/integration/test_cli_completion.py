@@ -81,6 +81,9 @@ def test_help_says_what_the_exit_status_means():
         assert status in shown
 
 
-@pytest.mark.parametrize("command", ["score", "health"])
-def test_help_has_an_example(command):
-    assert f"thriftscore {command} " in run(command, "--help").stdout.split("Example")[1]
+@pytest.mark.parametrize(("command", "last"), [("score", "--local"), ("health", "500")])
+def test_help_has_examples_that_stay_on_their_lines(command, last):
+    shown = run(command, "--help", COLUMNS="80").stdout.split("Example")[1].partition("╭")[0]
+    _, *examples = [line.strip() for line in shown.splitlines() if line.strip()]
+    assert all(line.startswith(f"thriftscore {command} ") for line in examples)
+    assert examples[-1].endswith(last)

@@ -99,14 +99,14 @@ def test_names_of_categories(start_server, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["logistic", "softmax"])
-def test_labels(server, models_repository, tmp_path, name):
+def test_classes(server, models_repository, tmp_path, name):
     model = load(models_repository, name)
     rows = rows_of(model, 40)
     np.save(tmp_path / "rows.npy", rows)
-    about = (name, "--input", tmp_path / "rows.npy", "--label", "--batch-rows", "9")
+    about = (name, "--input", tmp_path / "rows.npy", "--with-class", "--batch-rows", "9")
     written = read_csv(score_on_both(server, models_repository, *about))
     expected = model.evaluate(rows)
-    assert written.pop("label") == [model.classes[index] for index in expected["label"]]
+    assert written.pop("class") == [model.classes[index] for index in expected["label"]]
     for place, texts in enumerate(written.values()):
         assert_bits(texts, expected["scores"][:, place])
 

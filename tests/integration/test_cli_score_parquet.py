@@ -40,7 +40,7 @@ def test_scores_are_those_of_the_engine(server, models_repository, tmp_path):
     columns |= {feature: rows[:, place] for place, feature in enumerate(model.features)}
     order = dict(reversed(columns.items()))
     source = write(tmp_path / "rows.parquet", order, row_group_size=20)
-    about = ("softmax", "--input", source, "--batch-rows", "7", "--label", "--keep", "id")
+    about = ("softmax", "--input", source, "--batch-rows", "7", "--with-class", "--keep", "id")
     written = read_csv(score_on_both(server, models_repository, *about))
     for at in (None, server):
         output = tmp_path / f"{at is None}.parquet"
@@ -48,7 +48,7 @@ def test_scores_are_those_of_the_engine(server, models_repository, tmp_path):
         table = pyarrow.parquet.read_table(output)
         assert table.column_names == list(written)
         assert table["id"].to_pylist() == written["id"]
-        assert table["label"].to_pylist() == written["label"]
+        assert table["class"].to_pylist() == written["class"]
         for place, name in enumerate(model.classes):
             scores = table[f"score_{name}"].to_numpy()
             assert scores.tobytes() == model.score(rows)[:, place].tobytes()

@@ -2,11 +2,12 @@
 """What `thriftscore score` does not score: one line that says why, and no file."""
 
 import socket
+import subprocess
 from contextlib import closing
 
 import numpy as np
 import pytest
-from command_line import assert_fails, run, run_with_input
+from command_line import COMMAND, assert_fails, environment, run, run_with_input
 from scored_tables import publish_paint, where, write_csv
 from server_process import native_only
 
@@ -30,6 +31,8 @@ NAMES = "first,second\n"
         ("a,b\n1,2\n", "needs the columns 'first', 'second', of which there is none"),
         ("first,second,first\n1,2,3\n", "needs the column 'first' once"),
         ("1,2,3\n", "no line of names and 3 columns, model 'versioned' has 2 features"),
+        ("first;second\n1;2\n", "its cells are separated by semicolons, expected commas"),
+        ("first\tsecond\n1\t2\n", "its cells are separated by tabs, expected commas"),
         ("", "is empty"),
     ],
 )
@@ -79,7 +82,10 @@ def test_a_name_that_is_no_category(tmp_path):
         (np.zeros((3, 3)), "has 3 columns, model 'versioned' has 2 features"),
         (np.zeros(2), "float64 of rank 1, expected float32 or float64 of rank 2"),
         (np.zeros((3, 2), np.int64), "int64 of rank 2, expected float32 or float64"),
-        (np.array([["a", "b"]], object), "is not a numeric .npy file"),
+        (
+            np.array([["a", "b"]], object),
+            "is not a numeric .npy file: its items are Python objects",
+        ),
         (np.array([[1, 2], [3, np.nan]]), "row 2, column 'second': a missing value"),
     ],
 )
@@ -96,10 +102,12 @@ def test_npy_that_does_not_fit(models_repository, tmp_path, array, said):
 def test_npy_that_ends_early_or_is_none(models_repository, tmp_path):
     source = tmp_path / "rows.npy"
     np.save(source, np.zeros((3, 2)))
-    for data in (source.read_bytes()[:-1], b"\x93NUMPY", b"", b"not at all"):
+    whole = source.read_bytes()
+    for data in (whole[:-1], whole[:8] + b"\5\0{'a':", b"\x93NUMPY", b"", b"not at all"):
         source.write_bytes(data)
         done = run("score", "versioned", "--input", source, *where(None, models_repository))
-        assert_fails(done, 1, "rows.npy")
+        assert_fails(done, 1, f"'{source}' is not a numeric .npy file")
+        assert "pickle" not in done.stderr
 
 
 def test_models_and_versions_that_are_not_there(server, models_repository, tmp_path):
@@ -111,6 +119,60 @@ def test_models_and_versions_that_are_not_there(server, models_repository, tmp_p
         done = run("score", "versioned", *options, "--model-version", "beta")
         assert_fails(done, 1, "'versioned' has no version or label 'beta'")
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_model_that_is_not_there_is_missed_in_its_repository(models_repository, tmp_path):
+    source = write_csv(tmp_path / "rows.csv", ["first", "second"], [(1, 2)])
+    done = run("score", "absent", "--input", source, *where(None, models_repository))
+    assert_fails(done, 1, f"there is no model 'absent' in '{models_repository}'")
+
+
+def test_the_input_is_not_overwritten(models_repository, tmp_path):
+    source = write_csv(tmp_path / "rows.csv", ["first", "second"], [(1, 2)])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "soft.csv").symlink_to(source)
+    (tmp_path / "hard.csv").hardlink_to(source)
+    detour = tmp_path / "folder" / ".." / "rows.csv"
+    for output in (source, detour, tmp_path / "soft.csv", tmp_path / "hard.csv"):
+        about = ("score", "versioned", "--input", source, "--output", output)
+        done = run(*about, *where(None, models_repository))
+        assert_fails(done, 2, f"--output: '{output}' is the input file")
+    assert source.read_text() == "first,second\n1,2\n"
+
+
+def test_standard_input_is_not_overwritten(models_repository, tmp_path):
+    source = write_csv(tmp_path / "rows.csv", ["first", "second"], [(1, 2)])
+    about = ("versioned", "--input", "-", "--output", source, *where(None, models_repository))
+    with source.open("rb") as rows:
+        done = subprocess.run(
+            [*COMMAND, "score", *map(str, about)],
+            env=environment(),
+            stdin=rows,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+    assert_fails(done, 2, f"--output: '{source}' is the input file")
+    assert source.read_text() == "first,second\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--local", "--endpoint", "127.0.0.1:9090"], "--endpoint: leave it out with --local"),
+        (["--repository", "models"], "--repository: expected --local as well"),
+    ],
+)
+def test_options_of_which_one_would_be_ignored(options, said):
+    assert_fails(run("score", "versioned", "--input", "-", *options), 2, said)
+
+
+def test_the_repository_of_the_environment_is_no_option(server, models_repository, tmp_path):
+    source = write_csv(tmp_path / "rows.csv", ["first", "second"], [(1, 2)])
+    for at in (where(server, tmp_path), ["--local"]):
+        about = ("score", "versioned", "--input", source, *at)
+        assert run(*about, THRIFTSCORE_REPOSITORY=str(models_repository)).returncode == 0
 
 
 def test_nobody_at_the_endpoint(tmp_path):
@@ -142,13 +204,16 @@ def test_more_rows_at_a_time_than_a_message_holds(server, tmp_path):
     [
         (["linear"], 2, "--input"),
         (["linear", "--input", "rows.txt"], 2, "rows.txt"),
-        (["linear", "--input", "absent.csv"], 1, "absent.csv"),
+        (["linear", "--input", "absent.csv"], 2, "--input: 'absent.csv' cannot be read: No such"),
+        (["linear", "--input", "absent.npy"], 2, "--input: 'absent.npy' cannot be read: No such"),
+        (["linear", "--input", "."], 2, "'.'"),
         (["linear", "--input", "-", "--output", "scores"], 2, "scores"),
         (["linear", "--input", "-", "--format", "xml"], 2, "xml"),
         (["linear", "--input", "-", "--format", "parquet"], 2, "--output"),
-        (["linear", "--input", "-", "--label"], 2, "'linear' has no classes"),
+        (["linear", "--input", "-", "--with-class"], 2, "'linear' has no classes"),
         (["linear", "--input", "-", "--keep", "score"], 2, "two columns 'score'"),
         (["linear", "--input", "-", "--keep", "id"], 1, "--keep needs the column 'id'"),
+        (["linear", "--input", "-", "--keep", "id,age"], 1, "--keep takes one name, and may be"),
         (["linear", "--input", "-", "--batch-rows", "0"], 2, "--batch-rows"),
         (["linear", "--input", "-", "--output", "absent/o.csv"], 1, "cannot write 'absent/o.csv'"),
         (["../linear", "--input", "-"], 2, "model name"),

@@ -15,7 +15,13 @@ import typer
 
 from thriftscore.cli.repository_option import RepositoryOption
 from thriftscore.cli.score_cells import InputError
-from thriftscore.cli.score_input import STANDARD_STREAM, Batch, cell_refused, open_rows
+from thriftscore.cli.score_input import (
+    STANDARD_STREAM,
+    Batch,
+    cell_refused,
+    open_rows,
+    refuse_same_file,
+)
 from thriftscore.cli.score_model import (
     LABEL,
     SCORES,
@@ -36,9 +42,24 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES = 1 << 20
 _BATCH_ROWS_MAX = 65_536
+_CLASS = "class"
+"""The column with the name of the class; what models and servers answer is its index, a label."""
+
+_ClassOption = Annotated[
+    bool, typer.Option("--with-class", help='Of a classifier: add a column "class" with its name.')
+]
+_KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Column of the input to copy to the output; may be repeated."),
+]
+
+_BatchRowsOption = Annotated[
+    int | None, typer.Option(min=1, help="Rows at a time. Default: about a megabyte of them.")
+]
 
 
 def score(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="Name of the model.")],
     *,
     source: Annotated[
@@ -60,38 +81,37 @@ def score(
         bool, typer.Option("--local", help="Score in this process, from --repository: no server.")
     ] = False,
     repository: RepositoryOption = Path("repository"),
-    label: Annotated[
-        bool, typer.Option("--label", help="Add a column with the class, for classifiers.")
-    ] = False,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Column of the input to copy to the output; may be repeated."),
-    ] = None,
-    batch_rows: Annotated[
-        int | None, typer.Option(min=1, help="Rows at a time. Default: about a megabyte of them.")
-    ] = None,
+    with_class: _ClassOption = False,
+    keep: _KeepOption = None,
+    batch_rows: _BatchRowsOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
 ) -> None:
     """Score the rows of a file, which may be larger than memory.
 
-    Columns are found by the names of the model's features, in any order; others are ignored. CSV
-    without a line of names needs a number for every feature. An empty cell, NA and NaN are missing
-    values. A feature with categories takes their names. NPY is float32 or float64.
+    Columns are found by the names of the model's features, in any order; others
+    are ignored. CSV without a line of names needs a number for every feature. An
+    empty cell, NA and NaN are missing values. A feature with categories takes
+    their names. NPY is float32 or float64.
 
-    The output has a column "score", or one for each class or output: "score_NAME". JSON is one
-    object a line, with null for NaN and infinities. A file appears whole or not at all. All rows
-    are scored by the version that was asked for at the start.
+    The output has a column "score", or one for each class or output,
+    "score_NAME". Of two classes it is the second one's, its probability where the
+    model gives one; "thriftscore models inspect" lists the classes in order.
+    JSON is one object a line, with null for NaN and infinities. A file appears
+    whole or not at all. All rows are scored by the version that was asked for at
+    the start.
 
     Examples:
 
-    thriftscore score credit --input rows.csv --output scores.csv --keep id --label
+    thriftscore score credit --input rows.csv --keep id --with-class
 
-    thriftscore score credit --input rows.npy --output scores.parquet --local --repository models
+    thriftscore score credit --input rows.npy --output out.parquet --local
     """
+    _refuse_ignored(context, local=local)
     check_model_name(model)
+    refuse_same_file(output, source)
     kind = output_format(output, output_as)
     with _scorer(model, model_version, endpoint, repository if local else None) as scorer:
-        columns = _Columns.of(scorer.description, keep or (), label=label)
+        columns = _Columns.of(scorer.description, keep or (), with_class=with_class)
         rows_at_once = _rows_at_once(scorer, batch_rows)
         started = time.monotonic()
         with (
@@ -101,12 +121,24 @@ def score(
         ):
             done = 0
             for batch in rows.batches(rows_at_once):
-                outputs = _score_batch(scorer, rows.name, batch, label=label)
+                outputs = _score_batch(scorer, rows.name, batch, label=with_class)
                 writer.write(columns.fill(batch.kept, outputs))
                 done += len(batch.features)
                 advance(done, rows.position())
     if not quiet:
         _print_summary(scorer.description, done, max(time.monotonic() - started, 1e-9))
+
+
+def _refuse_ignored(context: typer.Context, *, local: bool) -> None:
+    """Raises ConfigurationError for an option that the user gave and that would do nothing."""
+    ignored, why = (
+        ("endpoint", "leave it out with --local, which asks no server")
+        if local
+        else ("repository", "expected --local as well: a server scores from its own")
+    )
+    source = context.get_parameter_source(ignored)
+    if source is not None and source.name == "COMMANDLINE":
+        raise ConfigurationError(f"--{ignored}: {why}")
 
 
 @contextmanager
@@ -147,34 +179,34 @@ def _score_batch(scorer: Scorer, name: str, batch: Batch, *, label: bool) -> Out
 
 @dataclass(frozen=True)
 class _Columns:
-    """The columns of the output: those that are kept, the scores, the label."""
+    """The columns of the output: those that are kept, the scores, the class."""
 
     kept: tuple[str, ...]
     scores: tuple[str, ...]
     classes: tuple[str, ...]
-    """Where labels are wanted."""
+    """Where they are wanted."""
 
     @classmethod
-    def of(cls, model: Description, keep: Sequence[str], *, label: bool) -> _Columns:
+    def of(cls, model: Description, keep: Sequence[str], *, with_class: bool) -> _Columns:
         """Raises ConfigurationError for what cannot be in one table."""
-        if label and not model.classes:
-            raise ConfigurationError(f"--label: model '{model.features.model}' has no classes")
+        if with_class and not model.classes:
+            raise ConfigurationError(f"--with-class: model '{model.features.model}' has no classes")
         names = ["score"]
         if model.outputs > 1:
             by_class = len(model.classes) == model.outputs
             each = model.classes if by_class else tuple(map(str, range(model.outputs)))
             names = [f"score_{one}" for one in each]
-        all_names = [*keep, *names, *([LABEL] if label else [])]
+        all_names = [*keep, *names, *([_CLASS] if with_class else [])]
         for name in all_names:
             if all_names.count(name) > 1:
                 raise ConfigurationError(f"--keep: the output would have two columns '{name}'")
-        return cls(tuple(keep), tuple(names), model.classes if label else ())
+        return cls(tuple(keep), tuple(names), model.classes if with_class else ())
 
     def fill(self, kept: Columns, outputs: Outputs) -> Columns:
         """The columns of some rows."""
         columns = {**kept, **dict(zip(self.scores, outputs[SCORES].T, strict=True))}
         if self.classes:
-            columns[LABEL] = [self.classes[index] for index in outputs[LABEL].tolist()]
+            columns[_CLASS] = [self.classes[index] for index in outputs[LABEL].tolist()]
         return columns
 
 

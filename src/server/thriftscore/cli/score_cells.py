@@ -80,21 +80,40 @@ def column_places(features: Features, header: Sequence[str], what: str) -> list[
 
     Raises InputError, naming the features that it has not or has twice.
     """
-    return named_places(features.names, header, f"{what}: model '{features.model}' needs")
+    return _named_places(features.names, header, f"{what}: model '{features.model}' needs")
 
 
-def named_places(names: Sequence[str], header: Sequence[str], needs: str) -> list[int]:
-    """Where in a header these names are. Raises InputError beginning with `needs`."""
+def kept_places(keep: Sequence[str], header: Sequence[str], what: str) -> list[int]:
+    """Where in a header the columns to keep are. Raises InputError, see `column_places`."""
+    list_like = any("," in name and name not in header for name in keep)
+    hint = "; --keep takes one name, and may be repeated" if list_like else ""
+    return _named_places(keep, header, f"{what}: --keep needs", hint)
+
+
+def _named_places(
+    names: Sequence[str], header: Sequence[str], needs: str, hint: str = ""
+) -> list[int]:
+    """Raises InputError, beginning with `needs`; the hint is for names that are not there."""
     places: dict[str, int] = {}
     twice: set[str] = set()
     for place, name in enumerate(header):
         twice |= {name} & places.keys()
         places[name] = place
     if missing := [name for name in names if name not in places]:
-        raise InputError(f"{needs} {_columns(missing)}, of which there is none")
+        found = f", of which there is none{_other_separator(header)}{hint}"
+        raise InputError(f"{needs} {_columns(missing)}{found}")
     if doubled := [name for name in names if name in twice]:
         raise InputError(f"{needs} {_columns(doubled)} once, and it is there twice")
     return [places[name] for name in names]
+
+
+def _other_separator(header: Sequence[str]) -> str:
+    """A hint where the only name looks like several."""
+    if len(header) == 1:
+        for separator, shown in {";": "semicolons", "\t": "tabs"}.items():
+            if separator in header[0]:
+                return f"; its cells are separated by {shown}, expected commas"
+    return ""
 
 
 def _number(cell: str) -> float | None:

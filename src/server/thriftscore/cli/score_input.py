@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ from thriftscore.cli.score_cells import (
     InputError,
     column_places,
     feature_values,
-    named_places,
+    kept_places,
 )
 from thriftscore.errors import ConfigurationError
 from thriftscore.repository.onnx_model import as_precision
@@ -72,19 +73,19 @@ class Rows(Protocol):
 def open_rows(path: Path, features: Features, keep: Sequence[str]) -> Iterator[Rows]:
     """The rows of a file, known by its suffix, or of standard input, which is CSV.
 
-    Raises ConfigurationError for another suffix, InputError where the columns do not fit, and
-    OSError.
+    Raises ConfigurationError for another suffix or a file that cannot be opened, and InputError
+    where the columns do not fit.
     """
     suffix = path.suffix.lower()
     if path == STANDARD_STREAM:
         yield CsvRows(sys.stdin.buffer, "standard input", features, keep)
     elif suffix == ".csv":
-        with path.open("rb") as file:
+        with open_source(path) as file:
             yield CsvRows(file, str(path), features, keep)
     elif suffix == ".npy":
         if keep:
             raise ConfigurationError("--keep: the columns of an NPY file have no names")
-        with path.open("rb") as file:
+        with open_source(path) as file:
             yield NpyRows(file, path, features)
     elif suffix in _PARQUET_SUFFIXES:
         from thriftscore.cli.score_parquet import open_parquet_rows  # noqa: PLC0415 - an extra
@@ -95,6 +96,25 @@ def open_rows(path: Path, features: Features, keep: Sequence[str]) -> Iterator[R
         raise ConfigurationError(
             f"--input: expected a file named .csv, .npy or .parquet, or -, received '{path}'"
         )
+
+
+def open_source(path: Path) -> BinaryIO:
+    """Raises ConfigurationError where it cannot be opened."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def refuse_same_file(output: Path, source: Path) -> None:
+    """Raises ConfigurationError where the output is the input, by whatever name."""
+    try:
+        read = os.fstat(sys.stdin.fileno()) if source == STANDARD_STREAM else source.stat()
+    except OSError as error:
+        raise _unreadable(source, error) from error
+    is_file = output != STANDARD_STREAM and stat.S_ISREG(read.st_mode)
+    if is_file and output.exists() and os.path.samestat(read, output.stat()):
+        raise ConfigurationError(f"--output: '{output}' is the input file")
 
 
 class CsvRows:
@@ -116,9 +136,7 @@ class CsvRows:
             raise InputError(f"{name} is empty: expected a line of names, or rows")
         if self._is_header(first):
             self._places = column_places(features, first, name)
-            self._kept = dict(
-                zip(keep, named_places(keep, first, f"{name}: --keep needs"), strict=True)
-            )
+            self._kept = dict(zip(keep, kept_places(keep, first, name), strict=True))
         else:
             self._places, self._kept = self._without_names(first, keep), {}
             self._rows = chain([first], self._rows)
@@ -194,8 +212,10 @@ class NpyRows:
         self._file = file
         try:  # mapped, so that a header which promises more than the file has is refused
             matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, TypeError, OverflowError) as error:
-            raise InputError(f"'{path}' is not a numeric .npy file: {error}") from error
+        except (ValueError, EOFError, TypeError, OverflowError, TokenError) as error:
+            raise InputError(
+                f"'{path}' is not a numeric .npy file{_reason(file, error)}"
+            ) from error
         if not isinstance(matrix, np.memmap):
             raise InputError(f"'{path}' is an archive of arrays, expected one array")
         if matrix.ndim != 2 or matrix.dtype.type not in {np.float32, np.float64}:
@@ -248,6 +268,20 @@ class NpyRows:
 def cell_refused(name: str, row: int, column: str, reason: object) -> InputError:
     """The error for one cell."""
     return InputError(f"{name}, row {row:,}, column '{column}': {reason}")
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"--input: '{path}' cannot be read: {error.strerror}")
+
+
+def _reason(file: BinaryIO, error: Exception) -> str:
+    """Why NumPy refused a file, without its advice to load what may run code."""
+    magic = np.lib.format.MAGIC_PREFIX
+    if file.read(len(magic)) != magic:
+        return ""
+    if "Python objects" in str(error):
+        return ": its items are Python objects"
+    return f": {error}"
 
 
 def _size(file: BinaryIO) -> int | None:

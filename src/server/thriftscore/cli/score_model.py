@@ -19,7 +19,7 @@ from thriftscore._generated.ttypes import (
 )
 from thriftscore.cli.score_cells import Features
 from thriftscore.cli.server_connection import ServerConnection
-from thriftscore.errors import Unavailable
+from thriftscore.errors import ModelNotFound, Unavailable
 from thriftscore.repository import Policies, Registry, ServedModel, VersionPolicy
 
 if TYPE_CHECKING:
@@ -177,13 +177,19 @@ class RemoteScorer:
 
 
 def _load(repository: Path, model: str, version: str) -> ServedModel:
-    """Loads that version, or the newest that passes every check and those with a label."""
+    """Loads that version, or the newest that passes every check and those with a label.
+
+    Raises ModelNotFound, naming the repository, and what `Registry` raises.
+    """
     registry = Registry(repository, Policies(VersionPolicy(latest=1)))
-    if version:
-        registry.load(model, version)
-    else:
-        registry.refresh(names=[model])
-    return registry.resolve(model, version)
+    try:
+        if version:
+            registry.load(model, version)
+        else:
+            registry.refresh(names=[model])
+        return registry.resolve(model, version)
+    except ModelNotFound as error:
+        raise ModelNotFound(f"{error.message} in '{repository}'") from error
 
 
 def _little_endian(features: Matrix) -> bytes:

@@ -16,9 +16,9 @@ from thriftscore.cli.score_cells import (
     InputError,
     column_places,
     feature_values,
-    named_places,
+    kept_places,
 )
-from thriftscore.cli.score_input import Batch, Rows, cell_refused
+from thriftscore.cli.score_input import Batch, Rows, cell_refused, open_source
 from thriftscore.errors import ThriftscoreError
 
 try:
@@ -42,9 +42,10 @@ _GROUP_ROWS = 65_536
 def open_parquet_rows(path: Path, features: Features, keep: Sequence[str]) -> Iterator[Rows]:
     """The rows of a Parquet file.
 
-    Raises InputError where it is none or where its columns do not fit, and OSError.
+    Raises ConfigurationError where it cannot be opened, and InputError where it is none or where
+    its columns do not fit.
     """
-    with path.open("rb") as file:
+    with open_source(path) as file:
         yield ParquetRows(file, path, features, keep)
 
 
@@ -60,7 +61,7 @@ class ParquetRows:
             )
         names = self._file.schema_arrow.names
         column_places(features, names, self.name)
-        named_places(keep, names, f"{self.name}: --keep needs")
+        kept_places(keep, names, self.name)
         self.total: int | None = self._file.metadata.num_rows
         self._done = 0
 
