@@ -7,11 +7,13 @@ Every function of a group computes the same scores from the same rows, which is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+from in_threads import SIZES, Score, in_threads
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 from skl2onnx import to_onnx
@@ -25,18 +27,12 @@ from thriftscore.importers.importing import ImportOptions, import_model
 from thriftscore.repository.publish import publish
 
 Rows = NDArray[np.float32]
-Score = Callable[[Rows], NDArray[np.floating]]
+OnThreads = Callable[[int], Score]
+"""Makes what scores on so many threads."""
 
 FEATURES = 32
-ROW_COUNTS = (1, 16, 256, 10_000)
+SPLIT_BY_ROWS = ("thriftscore", "numpy", "sklearn")
 SCORERS = ("thriftscore", "numpy", "onnxruntime", "sklearn")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> object:
-    """Every library computes on one thread."""
-    with threadpool_limits(1):
-        yield
 
 
 @pytest.fixture(scope="session", params=[2, 10], ids=["binary", "10 classes"])
@@ -50,7 +46,7 @@ def pipeline(request: pytest.FixtureRequest) -> Pipeline:
 
 
 @pytest.fixture(scope="session")
-def scorers(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Score]:
+def scorers(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> dict[str, OnThreads]:
     """The same model in each library, from float32 rows to probabilities."""
     folder = tmp_path_factory.mktemp("bench")
     source = folder / "model.onnx"
@@ -58,10 +54,10 @@ def scorers(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> dic
     graph = to_onnx(pipeline, np.zeros((1, FEATURES), np.float32), options=options)
     source.write_bytes(graph.SerializeToString())
     return {
-        "thriftscore": _engine(source, folder / "repository"),
-        "numpy": _numpy(pipeline),
-        "onnxruntime": _onnxruntime(source),
-        "sklearn": pipeline.predict_proba,
+        "thriftscore": partial(in_threads, _engine(source, folder / "repository")),
+        "numpy": partial(in_threads, _numpy(pipeline)),
+        "onnxruntime": partial(_onnxruntime, source),
+        "sklearn": partial(in_threads, pipeline.predict_proba),
     }
 
 
@@ -86,25 +82,30 @@ def _numpy(pipeline: Pipeline) -> Score:
     return score
 
 
-def _onnxruntime(source: Path) -> Score:
+def _onnxruntime(source: Path, threads: int) -> Score:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(source), options, ["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda rows: session.run(["probabilities"], {name: rows})[0]
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
-@pytest.mark.parametrize("rows", ROW_COUNTS)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]} rows, {0[1]} threads".format)
 def test_score(
-    benchmark: BenchmarkFixture, scorers: dict[str, Score], scorer: str, rows: int
+    benchmark: BenchmarkFixture,
+    scorers: dict[str, OnThreads],
+    scorer: str,
+    size: tuple[int, int],
 ) -> None:
+    rows, threads = size
     data = np.random.default_rng(11).normal(3, 2, (rows, FEATURES)).astype(np.float32)
+    expected = scorers["sklearn"](1)(data)
     benchmark.group = (
-        f"score, {rows} rows x {FEATURES}, {len(scorers['sklearn'](data[:1])[0])} classes"
+        f"score, {rows} rows x {FEATURES}, {expected.shape[1]} classes, {threads} threads"
     )
-    scores = benchmark(scorers[scorer], data)
-    expected = scorers["sklearn"](data)
+    with threadpool_limits(1 if scorer in SPLIT_BY_ROWS else threads):
+        scores = benchmark(scorers[scorer](threads), data)
     expected = expected[:, 1:] if scores.shape[1] == 1 else expected
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
@@ -122,5 +123,6 @@ def test_normalize(
     mean, scale = (np.asarray(v, np.float32) for v in (pipeline[0].mean_, pipeline[0].scale_))
     data = np.random.default_rng(11).normal(3, 2, (10_000, FEATURES)).astype(np.float32)
     normalize = model.normalize if how == "thriftscore" else lambda rows: (rows - mean) / scale
-    values = benchmark(normalize, data)
+    with threadpool_limits(1):
+        values = benchmark(normalize, data)
     np.testing.assert_allclose(values, (data - mean) / scale, rtol=1e-5, atol=1e-5)

@@ -80,7 +80,7 @@ HWY_INLINE V tanh_of_positive(hn::ScalableTag<float> d, V x) {
 
   const V limit = hn::Set(d, 9.1f);  // from where on the nearest float is 1
   const V bounded = hn::IfThenElse(hn::Gt(x, limit), limit, x);
-  const auto reduced = reduce_in_range(d, hn::Add(bounded, bounded), hn::Zero(d));
+  const auto reduced = reduce_in_range(d, hn::Add(bounded, bounded));
   const V one = hn::Set(d, 1.0f);
   const auto bits = hn::BitCast(du, hn::Add(one, reduced.tail));
   const V power = hn::BitCast(
@@ -137,7 +137,7 @@ HWY_INLINE V softplus_of_power(hn::ScalableTag<float> /*d*/, V positive, V power
 struct Softplus {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D d, V x) const {
-    const V power = exp_of_sum(d, hn::Neg(hn::Abs(x)), hn::Zero(d));
+    const V power = exp_of_negative(d, hn::Neg(hn::Abs(x)));
     return softplus_of_power(d, Relu()(d, x), power);
   }
 };

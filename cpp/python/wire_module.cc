@@ -25,7 +25,7 @@ py::bytes to_python(Bytes value) {
   return {reinterpret_cast<const char*>(value.data()), value.size()};
 }
 py::str to_python(std::string_view value) { return {value.data(), value.size()}; }
-py::bool_ to_python(bool value) { return py::bool_(value); }
+py::bool_ to_python(bool value) { return value; }
 py::int_ to_python(std::int32_t value) { return value; }
 py::int_ to_python(std::int64_t value) { return value; }
 py::int_ to_python(DataType value) { return static_cast<std::int32_t>(value); }
@@ -224,6 +224,7 @@ py::bytes encode_tensors(const py::tuple& to, const std::string& model_name,
   using Output = std::tuple<std::string, std::int32_t, std::vector<std::int64_t>, py::bytes>;
   const auto sources = outputs.cast<std::vector<Output>>();
   std::vector<OutputTensor> tensors;
+  tensors.reserve(sources.size());
   for (const auto& [name, datatype, shape, data] : sources) {
     tensors.push_back({name, static_cast<DataType>(datatype), shape, {view(data).size()}});
   }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/call.h"
 
-#include <algorithm>
 
 #include "wire/binary_reader.h"
 #include "wire/compact_reader.h"
@@ -40,10 +39,10 @@ bool read_head(Reader& reader, Call& call) noexcept {
   }
   if (!is_utf8(name)) return reader.fail(Status::kNameInvalid);
   call.method = as_text(name);
-  const auto colon = std::ranges::find(call.method, ':');
-  if (colon != call.method.end()) {
-    call.service = std::string_view(call.method.begin(), colon);
-    call.method = std::string_view(colon + 1, call.method.end());
+  const std::size_t colon = call.method.find(':');
+  if (colon != std::string_view::npos) {
+    call.service = call.method.substr(0, colon);
+    call.method.remove_prefix(colon + 1);
   }
   return true;
 }

@@ -46,7 +46,7 @@ std::size_t allocations_of_scoring(const Model& model, Workspace& workspace) {
   const std::vector<In> x(5000 * model.columns(), In{0.5});
   std::vector<Out> y(5000 * model.outputs());
   const std::size_t before = allocations.load();
-  for (const std::size_t rows : {1, 2, 33, 5000}) {
+  for (const std::size_t rows : {1U, 2U, 33U, 5000U}) {
     model.score(x.data(), rows, y.data(), workspace);
   }
   return allocations.load() - before;

@@ -70,7 +70,7 @@ std::vector<T> walked(const TestForest& forest, const std::vector<T>& row) {
     const auto& tree = forest.trees[t];
     std::size_t at = 0;
     while (tree[at].feature >= 0) {
-      const double value = double{row[static_cast<std::size_t>(tree[at].feature)]};
+      const auto value = double{row[static_cast<std::size_t>(tree[at].feature)]};
       at = goes_left(forest, tree[at], value) ? tree[at].left : tree[at].right;
     }
     const std::vector<double>& leaf = forest.leaf_values[tree[at].left];
@@ -107,7 +107,7 @@ std::vector<T> rows_for(const TestForest& forest, std::size_t rows, std::uint64_
                            T(3e9)};
   for (const auto& tree : forest.trees) {
     for (const TestNode& node : tree) {
-      const T threshold = static_cast<T>(node.threshold);
+      const auto threshold = static_cast<T>(node.threshold);
       values.push_back(threshold);
       values.push_back(std::nextafter(threshold, Limits::infinity()));
       values.push_back(std::nextafter(threshold, -Limits::infinity()));

@@ -76,15 +76,16 @@ TEST_P(Refuses, WithTheReason) {
 }
 
 // Sets one value of a tensor.
-std::function<void(ModelFile&)> set(std::string tensor, std::size_t index, double value) {
+std::function<void(ModelFile&)> set(const std::string& tensor, std::size_t index, double value) {
   return [=](ModelFile& file) { file.tensor(tensor).values[index] = value; };
 }
 
-std::function<void(ModelFile&)> set_key(std::size_t index, std::string key, Json value) {
+std::function<void(ModelFile&)> set_key(std::size_t index, const std::string& key,
+                                        const Json& value) {
   return [=](ModelFile& file) { stage(file, index)[key] = value; };
 }
 
-std::function<void(ModelFile&)> replace(NamedTensor tensor) {
+std::function<void(ModelFile&)> replace(const NamedTensor& tensor) {
   return [=](ModelFile& file) { file.tensor(tensor.name) = tensor; };
 }
 

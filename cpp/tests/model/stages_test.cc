@@ -256,7 +256,7 @@ TEST(Binarize, DecidesForEveryFloatAsTheDoubleThresholdDoes) {
   for (const double threshold : {0.1, -0.1, 0.3, 1e-50, -1e-50, 16777217.0, 1.0}) {
     file.tensor("t").values = {threshold};
     const auto model = Model::load_bytes(file.build());
-    const float near = static_cast<float>(threshold);
+    const auto near = static_cast<float>(threshold);
     for (const float x : {std::nextafter(near, -1e30F), near, std::nextafter(near, 1e30F)}) {
       EXPECT_EQ(scores_of<float>(*model, {x})[0], double{x} > threshold ? 1 : 0) << x;
     }

@@ -16,6 +16,8 @@ std::vector<float> row_of(std::size_t index, std::size_t columns) {
   return {values.begin(), values.end()};
 }
 
+std::vector<float> wide_row(int id) { return row_of(static_cast<std::size_t>(id), kColumns); }
+
 class Joining : public ::testing::Test {
  protected:
   Joining() {
@@ -64,10 +66,10 @@ class Joining : public ::testing::Test {
 
 TEST_F(Joining, GivesTheBitsOfSingleRequestsWithFewerCallsOfTheKernels) {
   std::vector<Buffer> calls;
-  for (int id = 0; id < 100; ++id) calls.push_back(call("wide", row_of(id, kColumns), id));
+  for (int id = 0; id < 100; ++id) calls.push_back(call("wide", wide_row(id), id));
   Client client = send(calls);
   for (int id = 0; id < 100; ++id) {
-    expect_score(receive_reply(client), row_of(id, kColumns), id);
+    expect_score(receive_reply(client), wide_row(id), id);
   }
   const auto [executions, requests] = executions_of("wide");
   EXPECT_EQ(requests, 100U);
@@ -77,8 +79,8 @@ TEST_F(Joining, GivesTheBitsOfSingleRequestsWithFewerCallsOfTheKernels) {
 TEST_F(Joining, IsNotDoneForRequestsThatComeAlone) {
   Client client = server_.connect();
   for (int id = 0; id < 10; ++id) {
-    client.send(call("wide", row_of(id, kColumns), id));
-    expect_score(receive_reply(client), row_of(id, kColumns), id);
+    client.send(call("wide", wide_row(id), id));
+    expect_score(receive_reply(client), wide_row(id), id);
   }
   EXPECT_EQ(executions_of("wide"), (std::pair<std::uint64_t, std::uint64_t>{10, 10}));
 }
@@ -86,13 +88,13 @@ TEST_F(Joining, IsNotDoneForRequestsThatComeAlone) {
 TEST_F(Joining, PassesTheRowThatIsRefusedToPythonAloneAndAnswersTheOthersInOrder) {
   std::vector<Buffer> calls;
   for (int id = 0; id < 20; ++id) {
-    auto row = row_of(id, kColumns);
+    auto row = wide_row(id);
     if (id == 11) row[300] = NAN;
     calls.push_back(call("wide", row, id));
   }
   Client client = send(calls);
   for (int id = 0; id < 11; ++id) {
-    expect_score(receive_reply(client), row_of(id, kColumns), id);
+    expect_score(receive_reply(client), wide_row(id), id);
   }
   const auto refused = server_->deferred().take(kPatience);
   ASSERT_NE(refused, nullptr);
@@ -100,7 +102,7 @@ TEST_F(Joining, PassesTheRowThatIsRefusedToPythonAloneAndAnswersTheOthersInOrder
   answer_with_echo(refused);
   EXPECT_EQ(client.receive_frame(), echo_of({}, calls[11], "score", 11));
   for (int id = 12; id < 20; ++id) {
-    expect_score(receive_reply(client), row_of(id, kColumns), id);
+    expect_score(receive_reply(client), wide_row(id), id);
   }
   EXPECT_EQ(server_->deferred().size(), 0U);
   EXPECT_EQ(executions_of("wide").second, 19U);
