@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/call.h"
 
-
 #include "wire/binary_reader.h"
 #include "wire/compact_reader.h"
 #include "wire/skip.h"

@@ -171,11 +171,13 @@ def test_files_that_are_no_parquet(models_repository, tmp_path):
 
 
 def test_pyarrow_that_is_not_installed_is_named(models_repository, tmp_path):
+    parquet = tmp_path / "rows.parquet"
+    parquet.write_bytes(b"PAR1")
     (tmp_path / "pyarrow.py").write_text("raise ModuleNotFoundError('No module named pyarrow')\n")
     source = write_csv(tmp_path / "rows.csv", ["first", "second"], [(1, 2)])
     about = ("score", "versioned", *where(None, models_repository))
     for options in (
-        ["--input", "rows.parquet"],
+        ["--input", parquet],
         ["--input", source, "--output", tmp_path / "o.pq"],
     ):
         done = run(*about, *options, PYTHONPATH=str(tmp_path))
