@@ -268,7 +268,7 @@ def test_a_rollback_to_a_damaged_version_changes_nothing(repository: Repository)
 def test_labels_move_only_to_a_version_that_is_ready(repository: Repository) -> None:
     repository.publish(2)
     repository.serve("latest 1")
-    with pytest.raises(ModelNotReady, match="version 1 is UNLOADED: .*; load it before a label"):
+    with pytest.raises(ModelNotReady, match=r"version 1 is UNLOADED: .*; load it before a label"):
         repository.registry.set_label("m", "stable", 1)
 
 

@@ -57,7 +57,7 @@ def import_command(
     Each import of the same name makes its next version: 1, 2, 3, ... A .joblib or .pkl file is a
     pickle, and needs --allow-pickle.
 
-    Example: thriftscore import model.joblib --allow-pickle --name credit --label canary
+    Example: thriftscore import model.skops --name credit --label canary
     """
     check_model_name(name)
     if label is not None:
