@@ -15,6 +15,7 @@
 
 #include "python/bindings.h"
 #include "server/server.h"
+#include "server/split.h"
 
 namespace py = pybind11;
 
@@ -90,25 +91,42 @@ struct Target {
   std::shared_ptr<const Model> native;
 };
 
+/** Who gets the requests for a model that name no version. */
+struct Traffic {
+  std::string model;
+  std::vector<std::pair<std::int64_t, std::uint32_t>> split;  // version, weight
+};
+
 class Publisher {
  public:
   explicit Publisher(std::shared_ptr<Server> server) : server_(std::move(server)) {}
 
-  /** A version that was published before stays the same object, and keeps its statistics. */
-  void publish(const std::vector<Target>& targets) {
+  /**
+   * A version that was published before stays the same object, and keeps its statistics. The
+   * versions in `traffic` must be among the targets.
+   */
+  void publish(const std::vector<Target>& targets, const std::vector<Traffic>& traffic) {
     auto snapshot = std::make_shared<server::Snapshot>();
-    std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<const server::ServedVersion>>
-        served;
+    Served served;
     for (const auto& target : targets) {
       auto& version = served[{target.model, target.version}];
       if (version == nullptr) version = find_or_make(target);
-      (*snapshot)[target.model][target.name] = version;
+      (*snapshot)[target.model].versions[target.name] = version;
+    }
+    for (const auto& [model, split] : traffic) {
+      auto& published = (*snapshot)[model];
+      for (const auto& [version, weight] : split) {
+        published.split.push_back({served.at({model, version}), weight});
+      }
     }
     served_ = std::move(served);
     server_->publish(std::move(snapshot));
   }
 
  private:
+  using Served =
+      std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<const server::ServedVersion>>;
+
   std::shared_ptr<const server::ServedVersion> find_or_make(const Target& target) const {
     const auto known = served_.find({target.model, target.version});
     if (known != served_.end() && known->second->model == target.native) return known->second;
@@ -117,21 +135,30 @@ class Publisher {
   }
 
   std::shared_ptr<Server> server_;
-  std::map<std::pair<std::string, std::int64_t>, std::shared_ptr<const server::ServedVersion>>
-      served_;
+  Served served_;
 };
 
 void publish(
     const std::shared_ptr<Publisher>& publisher,
     const std::vector<std::tuple<std::string, std::string, std::int64_t, std::shared_ptr<Model>>>&
-        targets) {
+        targets,
+    const std::vector<std::pair<std::string, std::vector<std::pair<std::int64_t, std::uint32_t>>>>&
+        splits) {
   std::vector<Target> parsed;
   parsed.reserve(targets.size());
   for (const auto& [model, name, version, native] : targets) {
     parsed.push_back({model, name, version, native});
   }
+  std::vector<Traffic> traffic;
+  for (const auto& [model, split] : splits) traffic.push_back({model, split});
   const py::gil_scoped_release release;  // takes the catalog's lock
-  publisher->publish(parsed);
+  publisher->publish(parsed, traffic);
+}
+
+std::size_t pick(const server::Split& split, std::string_view request_id) {
+  thread_local server::Draws draws;
+  draws.next();
+  return split.pick(request_id, draws);
 }
 
 std::optional<PendingCall> take_call(const std::shared_ptr<Server>& server,
@@ -201,7 +228,10 @@ void bind_server(py::module_& module) {
       .def("answer", &PendingCall::answer, py::arg("reply"));
   py::class_<Publisher, std::shared_ptr<Publisher>>(module, "Publisher")
       .def(py::init<std::shared_ptr<Server>>(), py::arg("server"))
-      .def("publish", &publish, py::arg("targets"));
+      .def("publish", &publish, py::arg("targets"), py::arg("splits"));
+  py::class_<server::Split>(module, "Split")
+      .def(py::init<const std::vector<std::uint32_t>&>(), py::arg("weights"))
+      .def("pick", &pick, py::arg("request_id"));
   using Released = py::call_guard<py::gil_scoped_release>;  // each of these waits for threads
   py::class_<Server, std::shared_ptr<Server>>(module, "Server")
       .def(py::init([](const py::dict& options) {

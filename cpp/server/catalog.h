@@ -36,14 +36,29 @@ struct TextHash {
 template <typename Value>
 using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
 
-/** Model name → version as a request may call it ("", "3", "stable") → what serves it. */
-using Snapshot = TextMap<TextMap<std::shared_ptr<const ServedVersion>>>;
+/** A version that gets a share of the requests that name none. */
+struct WeightedVersion {
+  std::shared_ptr<const ServedVersion> served;
+  std::uint32_t weight;
+};
+
+/** The versions of one model. Immutable once it is published. */
+struct PublishedModel {
+  /** Version as a request may call it ("", "3", "stable") → what serves it. */
+  TextMap<std::shared_ptr<const ServedVersion>> versions;
+  /** Who gets requests that name no version, in an order that all servers have; empty = "". */
+  std::vector<WeightedVersion> split{};
+};
+
+/** By name. */
+using Snapshot = TextMap<PublishedModel>;
 
 /** True if `snapshot` has this very version under any name. */
 inline bool serves(const Snapshot& snapshot, const ServedVersion& served) {
-  const auto versions = snapshot.find(served.model_name);
-  return versions != snapshot.end() &&
-         std::any_of(versions->second.begin(), versions->second.end(),
+  const auto model = snapshot.find(served.model_name);
+  if (model == snapshot.end()) return false;
+  const auto& versions = model->second.versions;
+  return std::any_of(versions.begin(), versions.end(),
                      [&served](const auto& named) { return named.second.get() == &served; });
 }
 

@@ -2,11 +2,11 @@
 #include "server/catalog_view.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <utility>
 
 namespace thriftscore::server {
 
-LoopVersion* CatalogView::find(std::string_view model, std::string_view version) {
+const LoopTarget* CatalogView::find_target(std::string_view model, std::string_view version) {
   if (last_ != nullptr && model == last_model_ && version == last_version_) return last_;
   const auto named = names_.find(model);
   if (named == names_.end()) return nullptr;
@@ -14,8 +14,14 @@ LoopVersion* CatalogView::find(std::string_view model, std::string_view version)
   if (found == named->second.end()) return nullptr;
   last_model_ = model;
   last_version_ = version;
-  last_ = found->second;
+  last_ = &found->second;
   return last_;
+}
+
+const LoopChoice& CatalogView::choose(
+    const LoopSplit& split, const std::optional<wire::RequestContext>& context) const noexcept {
+  const auto id = context ? context->request_id.value_or("") : std::string_view();
+  return split.choices[split.split.pick(id, draws_)];
 }
 
 CallStatistics& CatalogView::successes(LoopVersion& version, Method method) {
@@ -30,19 +36,34 @@ void CatalogView::refresh() {
   last_ = nullptr;
   names_.clear();
   versions_.clear();
-  std::unordered_map<const ServedVersion*, LoopVersion*> made;
-  for (const auto& [model, versions] : *snapshot) {
-    auto& names = names_[model];
-    for (const auto& [name, served] : versions) {
-      auto& version = made[served.get()];
-      if (version == nullptr) {
-        versions_.push_back(std::make_unique<LoopVersion>(LoopVersion{.served = served}));
-        version = versions_.back().get();
-      }
-      names[name] = version;
+  Made made;
+  for (const auto& [name, model] : *snapshot) {
+    auto& targets = names_[name];
+    for (const auto& [version, served] : model.versions) {
+      targets[version].choice = {of(served, made)};
     }
+    if (!model.split.empty()) targets[""].split = split_of(model, made);
   }
   statistics_.retain([&made](const ServedVersion& served) { return made.contains(&served); });
+}
+
+LoopVersion* CatalogView::of(const std::shared_ptr<const ServedVersion>& served, Made& made) {
+  auto& version = made[served.get()];
+  if (version == nullptr) {
+    versions_.push_back(std::make_unique<LoopVersion>(LoopVersion{.served = served}));
+    version = versions_.back().get();
+  }
+  return version;
+}
+
+std::unique_ptr<LoopSplit> CatalogView::split_of(const PublishedModel& model, Made& made) {
+  std::vector<std::uint32_t> weights;
+  std::vector<LoopChoice> choices;
+  for (const auto& [served, weight] : model.split) {
+    weights.push_back(weight);
+    choices.push_back({of(served, made)});
+  }
+  return std::make_unique<LoopSplit>(LoopSplit{Split(weights), std::move(choices)});
 }
 
 }  // namespace thriftscore::server

@@ -4,12 +4,16 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "server/catalog.h"
+#include "server/split.h"
 #include "server/statistics.h"
+#include "wire/messages.h"
 
 namespace thriftscore::server {
 
@@ -20,6 +24,23 @@ struct LoopVersion {
   std::array<CallStatistics*, kMethodNames.size()> successes{};
 };
 
+/** What answers a request. */
+struct LoopChoice {
+  LoopVersion* version = nullptr;
+};
+
+/** What answers the requests that name no version, where weights spread them. */
+struct LoopSplit {
+  Split split;
+  std::vector<LoopChoice> choices;
+};
+
+/** Something that a request may name. */
+struct LoopTarget {
+  LoopChoice choice;
+  std::unique_ptr<LoopSplit> split;  // instead of `choice`; mostly there is none
+};
+
 /** For one thread, but for statistics(), which any thread may merge. */
 class CatalogView {
  public:
@@ -28,8 +49,20 @@ class CatalogView {
   /** True if the catalog has published since the last refresh(). */
   bool stale() const noexcept { return catalog_.generation() != generation_; }
 
-  /** What serves `model` under `version`; nullptr if nothing does. Valid until refresh(). */
-  LoopVersion* find(std::string_view model, std::string_view version);
+  /**
+   * What answers a request with `context` for `version` of `model`; nullptr if nothing does.
+   * Valid until refresh(). Asked again for the same request it says the same, until
+   * next_request().
+   */
+  const LoopChoice* find(std::string_view model, std::string_view version,
+                         const std::optional<wire::RequestContext>& context) {
+    const LoopTarget* const target = find_target(model, version);
+    if (target == nullptr) return nullptr;
+    if (target->split == nullptr) [[likely]]
+      return &target->choice;
+    return &choose(*target->split, context);
+  }
+  void next_request() noexcept { draws_.next(); }
 
   CallStatistics& successes(LoopVersion& version, Method method);
   CallStatistics& failures(const LoopVersion& version, Method method, wire::ErrorCode code) {
@@ -42,15 +75,24 @@ class CatalogView {
   const StatisticsShard& statistics() const noexcept { return statistics_; }
 
  private:
+  using Made = std::unordered_map<const ServedVersion*, LoopVersion*>;
+
+  LoopVersion* of(const std::shared_ptr<const ServedVersion>& served, Made& made);
+  std::unique_ptr<LoopSplit> split_of(const PublishedModel& model, Made& made);
+  const LoopTarget* find_target(std::string_view model, std::string_view version);
+  const LoopChoice& choose(const LoopSplit& split,
+                           const std::optional<wire::RequestContext>& context) const noexcept;
+
   const Catalog& catalog_;
   std::uint64_t generation_ = 0;
-  TextMap<TextMap<LoopVersion*>> names_;
+  TextMap<TextMap<LoopTarget>> names_;
   std::vector<std::unique_ptr<LoopVersion>> versions_;
   StatisticsShard statistics_;
-  // The newest answer of find(): most requests name what the one before named.
+  Draws draws_;
+  // The newest answer of find_target(): most requests name what the one before named.
   std::string last_model_;
   std::string last_version_;
-  LoopVersion* last_ = nullptr;
+  const LoopTarget* last_ = nullptr;
 };
 
 }  // namespace thriftscore::server

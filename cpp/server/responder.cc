@@ -52,14 +52,17 @@ Response Responder::respond(const wire::Message& message, Arrival arrival, Conne
 
 Response Responder::respond_hot(Method method, const Incoming& incoming, bool more_behind) {
   const wire::Status status = call_.decode(method, incoming.call, shared_.limits);
-  LoopVersion* version = nullptr;
-  if (status == wire::Status::kOk) version = view_.find(call_.model_name(), call_.model_version());
-  const bool bound = version != nullptr && context_is_valid(call_.context()) &&
-                     call_.bind(*version->served, shared_.options);
+  const LoopChoice* choice = nullptr;
+  if (status == wire::Status::kOk && context_is_valid(call_.context())) {
+    choice = view_.find(call_.model_name(), call_.model_version(), call_.context());
+  }
+  LoopVersion* const version = choice == nullptr ? nullptr : choice->version;
+  const bool bound = version != nullptr && call_.bind(*version->served, shared_.options);
   const bool late = bound && overdue(incoming);
   const bool company = more_behind || !joined_.empty();
   const bool joins = bound && !late && company && can_join(*version);
   if (!joined_.empty() && !joins) return {Disposition::kFlushFirst, nullptr};
+  view_.next_request();
   if (status != wire::Status::kOk) return refuse_hot(status, incoming);
   if (joins) return join(incoming, *version);
   if (not_to_join_ > 0) --not_to_join_;

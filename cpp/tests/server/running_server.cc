@@ -67,7 +67,19 @@ void RunningServer::publish(const std::string& name, const std::string& version,
                             std::shared_ptr<const Model> model) {
   const auto served = std::make_shared<const server::ServedVersion>(
       server::ServedVersion{name, version, std::move(model)});
-  published_[name] = {{version, served}, {"", served}};
+  published_[name] = {.versions = {{version, served}, {"", served}}};
+  server_.publish(std::make_shared<const server::Snapshot>(published_));
+}
+
+void RunningServer::publish_split(const std::string& name, const std::vector<Share>& shares) {
+  auto& published = published_[name] = {};
+  for (const auto& [version, model, weight] : shares) {
+    auto served =
+        std::make_shared<const server::ServedVersion>(server::ServedVersion{name, version, model});
+    published.versions[version] = served;
+    published.versions.try_emplace("", served);
+    published.split.push_back({std::move(served), weight});
+  }
   server_.publish(std::make_shared<const server::Snapshot>(published_));
 }
 

@@ -49,6 +49,15 @@ class RunningServer {
   void publish(const std::string& name, const std::string& version,
                std::shared_ptr<const Model> model);
 
+  struct Share {
+    std::string version;
+    std::shared_ptr<const Model> model;
+    std::uint32_t weight;
+  };
+  /// Serves the versions of `shares`, the first as the default, which spread the requests for
+  /// `name` that name no version.
+  void publish_split(const std::string& name, const std::vector<Share>& shares);
+
   Client connect() const { return Client::tcp(port_); }
   /// Over the Unix-domain socket, whose buffers have a fixed size of a few hundred kB.
   Client connect_locally() const { return Client::unix_domain(path_); }

@@ -143,8 +143,22 @@ class Publisher:
     """Tells a server what it serves. One thread at a time."""
 
     def __init__(self, server: Server) -> None: ...
-    def publish(self, targets: Sequence[tuple[str, str, int, Model]]) -> None:
-        """Every (model name, version as requests name it, version number, model)."""
+    def publish(
+        self,
+        targets: Sequence[tuple[str, str, int, Model]],
+        splits: Sequence[tuple[str, Sequence[tuple[int, int]]]],
+    ) -> None:
+        """Every (model name, version as requests name it, version number, model), and for models
+        with a split the (version number, weight) that spread requests without a version.
+        """
+
+class Split:
+    """Weights that spread requests (cpp/server/split.h). Immutable; for any thread."""
+
+    def __init__(self, weights: Sequence[int]) -> None:
+        """At least one is above 0; their sum fits 32 bits."""
+    def pick(self, request_id: bytes) -> int:
+        """The position of a weight: always the same for an id; at random for b""."""
 
 class wire:  # noqa: N801 - a submodule
     """The Thrift codec, for tests. `to` is (transport, protocol, sequence id, method)."""

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from thriftscore.errors import ModelNotFound, ModelRefused
+from thriftscore.errors import InvalidArgument, ModelNotFound, ModelRefused
 from thriftscore.repository.files import Directory
 from thriftscore.repository.names import VERSION_MAX, is_label, parse_version
 
@@ -135,6 +135,27 @@ class Labels(_Record):
         if not versions:
             raise ModelNotFound(f"the label '{label}' has no version to go back to")
         return versions[-1]
+
+    def with_split(self, split: Mapping[str, int]) -> Self:
+        """These labels with requests spread by `split`; empty = all go to the default version.
+
+        Raises InvalidArgument for a target or a weight that cannot be.
+        """
+        return self._with(split=dict(split))
+
+    def with_shadow(self, shadow: str) -> Self:
+        """These labels with `shadow` scoring what is scored; "" = none. Raises InvalidArgument."""
+        return self._with(shadow=shadow)
+
+    def _with(self, **settings: object) -> Self:
+        try:
+            return self.model_validate(self.model_dump() | settings)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            place = ": ".join(str(part) for part in first["loc"])
+            raise InvalidArgument(
+                f"{place}: {ascii(first['input'])[:140]}: {first['msg']}"
+            ) from None
 
     def _changed(
         self, label: str, after: int | None, change: Literal["set", "rollback", "remove"]

@@ -36,7 +36,8 @@ class ModelTable:
                 return after
             others = {key: model for key, model in self.models.items() if key != name}
             self.models = {**others, name: after} if after.versions else others
-            if self._observer is not None and before.targets != after.targets:
+            moved = (before.targets, before.traffic) != (after.targets, after.traffic)
+            if self._observer is not None and moved:
                 self._observer()
         return after
 

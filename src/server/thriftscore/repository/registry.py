@@ -36,6 +36,7 @@ from thriftscore.repository.snapshot import (
     statuses,
     why_not,
 )
+from thriftscore.repository.traffic import Traffic
 from thriftscore.repository.version_loader import VersionLoader, open_repository
 
 
@@ -69,6 +70,15 @@ class Registry:
             raise why_not(name, version, model)
         return served
 
+    def route(self, name: str, version: str, request_id: str | None) -> ServedModel:
+        """`resolve` for a request that is to be computed: one without a version may be split.
+
+        The same `request_id` always gets the same version, as long as the split stays the same.
+        """
+        model = self._table.models.get(name) if not version else None
+        chosen = model.traffic.choose(request_id) if model is not None else None
+        return chosen or self.resolve(name, version)
+
     def served(self, name: str = "") -> list[ServedModel]:
         """The versions that are being served, of one model or of all, by name and then number."""
         models = self._table.models
@@ -83,6 +93,10 @@ class Registry:
         """For each model, what serves each version that a request may name."""
         return {name: model.targets for name, model in self._table.models.items()}
 
+    def traffic(self) -> Mapping[str, Traffic]:
+        """For each model, who answers the requests that name no version."""
+        return {name: model.traffic for name, model in self._table.models.items()}
+
     def ready(self) -> bool:
         """True once `load_all` is through and every model that it found has its default version,
         save those whose versions were all unloaded on request."""
@@ -92,7 +106,8 @@ class Registry:
         return all("" in model.targets or model.held for model in known if model is not None)
 
     def observe(self, observer: Callable[[Registry], None] | None) -> None:
-        """Calls `observer` now and after each change of `targets`, before it is acknowledged.
+        """Calls `observer` now and after each change of `targets` or `traffic`, before it is
+        acknowledged.
 
         There is one observer at a time; None ends the observation. It must not call a writer.
         """

@@ -12,6 +12,7 @@ from thriftscore.errors import InvalidArgument, ModelNotFound, ModelNotReady, Th
 from thriftscore.repository.labels import STABLE, Labels
 from thriftscore.repository.loading import ServedModel
 from thriftscore.repository.names import check_model_name, is_label, parse_version
+from thriftscore.repository.traffic import Traffic
 
 
 class VersionState(Enum):
@@ -74,6 +75,7 @@ class ModelRecord:
     held: bool = False
     """Whether an administrator unloaded the model: no version is loaded until one is asked for."""
     targets: Mapping[str, ServedModel] = field(init=False)
+    traffic: Traffic = field(init=False)
 
     def __post_init__(self) -> None:
         served = {number: version.served for number, version in self.versions.items()}
@@ -85,6 +87,7 @@ class ModelRecord:
         if default in ready:
             targets[""] = ready[default]
         object.__setattr__(self, "targets", targets)
+        object.__setattr__(self, "traffic", Traffic.of(self.labels, ready))
 
     def serves(self, version: int) -> bool:
         """Whether the version is AVAILABLE."""

@@ -128,13 +128,20 @@ class NativePort:
     def _publish(self, registry: Registry) -> None:
         if self._stopped:
             return
+        targets, traffic = registry.targets(), registry.traffic()
+        # A split over versions that the loops do not have is left to Python, default and all.
+        left = {name for name in targets if not _loops_have(traffic[name].split)}
         self._publisher.publish(
             [
                 (model, target, served.version, served.model.native)
-                for model, targets in registry.targets().items()
-                for target, served in targets.items()
-                if served.model.native is not None
-            ]
+                for model, versions in targets.items()
+                for target, served in versions.items()
+                if served.model.native is not None and (target or model not in left)
+            ],
+            [
+                (model, [(served.version, weight) for served, weight in traffic[model].split])
+                for model in targets.keys() - left
+            ],
         )
 
     def _answer_calls(self) -> None:
@@ -217,6 +224,10 @@ def native_options(config: ServerConfig, connections_max: int) -> dict[str, obje
         "deferred_bytes_max": config.queue_bytes_max,
         "retry_after_ms": config.retry_after_ms,
     }
+
+
+def _loops_have(split: Sequence[tuple[ServedModel, int]]) -> bool:
+    return all(served.model.native is not None for served, _ in split)
 
 
 def _add_counts(counts: dict[str, Any], into: VersionStatistics) -> None:

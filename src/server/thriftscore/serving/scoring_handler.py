@@ -83,7 +83,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
     @takes_request
     def score(self, request: ScoreRequest) -> ScoreResponse:
         """Scores dense rows."""
-        served = self._resolve(request.model_name, request.model_version)
+        served = self._route(request.model_name, request.model_version)
         datatype = float_datatype(request.datatype)
         check_columns(request.columns, served.model.columns, served.name)
         scores = self._score(served, request.features or b"", datatype)
@@ -92,7 +92,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
     @takes_request
     def score_sparse(self, request: SparseScoreRequest) -> ScoreResponse:
         """Scores sparse rows, made dense a block at a time."""
-        served = self._resolve(request.model_name, request.model_version)
+        served = self._route(request.model_name, request.model_version)
         datatype = float_datatype(request.datatype)
         rows = SparseRows(request, datatype, served.model.columns)
         self._check_sparse_size(rows.rows, served)
@@ -104,7 +104,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
     @reports_errors
     def score_values(self, model_name: str, values: list[float]) -> list[float]:
         """Scores one row of the default version."""
-        served = self._resolve(model_name, "")
+        served = self._route(model_name, "")
         if values is None or len(values) != served.model.columns:
             received = "none" if values is None else len(values)
             raise InvalidArgument(
@@ -115,7 +115,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
     @reports_errors
     def score_named(self, model_name: str, features: dict[str, float]) -> list[float]:
         """Scores one row given by feature name."""
-        served = self._resolve(model_name, "")
+        served = self._route(model_name, "")
         return self._score_row(served, _row_by_name(served, features))
 
     @takes_request
@@ -131,7 +131,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
     @takes_request
     def infer(self, request: InferRequest) -> InferResponse:
         """Answers an Open Inference Protocol request."""
-        served = self._resolve(request.model_name, request.model_version)
+        served = self._route(request.model_name, request.model_version)
         wanted = check_infer_request(request, served.model, self._limits)
         return infer_response(request, served, self._evaluate(served, wanted))
 
@@ -203,6 +203,13 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         current_call().model = served
         return served
 
+    def _route(self, model_name: str | None, model_version: str | None) -> ServedModel:
+        """The version that computes the answer."""
+        self._state.require_started()
+        call, name = current_call(), _model_name(model_name)
+        call.model = served = self._registry.route(name, model_version or "", call.request_id)
+        return served
+
     def _score(self, served: ServedModel, features: bytes, datatype: str) -> bytes:
         rows = count_rows(features, datatype, served.model.columns, f"model {served.name!r}")
         self._check_reply_size(rows, served, output_row_bytes(served.model))
@@ -240,7 +247,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         return result
 
     def _transform(self, request: NormalizeRequest, method: str) -> NormalizeResponse:
-        served = self._resolve(request.model_name, request.model_version)
+        served = self._route(request.model_name, request.model_version)
         model, datatype = served.model, float_datatype(request.datatype)
         if not model.has_normalizer:
             raise InvalidArgument(f"model {served.name!r} has no normaliser")
