@@ -14,6 +14,9 @@ void bind_kernels(pybind11::module_& module);
 /// Server, Publisher, PendingCall: the native server.
 void bind_server(pybind11::module_& module);
 
+/// Split, ShadowScorer, Comparison: who gets the requests that name no version.
+void bind_traffic(pybind11::module_& module);
+
 /// The submodule `wire`: the Thrift codec, for tests.
 void bind_wire(pybind11::module_& module);
 

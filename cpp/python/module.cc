@@ -6,6 +6,7 @@ PYBIND11_MODULE(_native, module) {
   module.attr("version") = THRIFTSCORE_VERSION;
   thriftscore::python::bind_model(module);
   thriftscore::python::bind_kernels(module);
+  thriftscore::python::bind_traffic(module);
   thriftscore::python::bind_server(module);
   thriftscore::python::bind_wire(module);
 }

@@ -15,7 +15,6 @@
 
 #include "python/bindings.h"
 #include "server/server.h"
-#include "server/split.h"
 
 namespace py = pybind11;
 
@@ -95,6 +94,7 @@ struct Target {
 struct Traffic {
   std::string model;
   std::vector<std::pair<std::int64_t, std::uint32_t>> split;  // version, weight
+  std::int64_t shadow;                                        // version; 0 = none
 };
 
 class Publisher {
@@ -113,11 +113,12 @@ class Publisher {
       if (version == nullptr) version = find_or_make(target);
       (*snapshot)[target.model].versions[target.name] = version;
     }
-    for (const auto& [model, split] : traffic) {
+    for (const auto& [model, split, shadow] : traffic) {
       auto& published = (*snapshot)[model];
       for (const auto& [version, weight] : split) {
         published.split.push_back({served.at({model, version}), weight});
       }
+      if (shadow != 0) published.shadow = served.at({model, shadow});
     }
     served_ = std::move(served);
     server_->publish(std::move(snapshot));
@@ -142,23 +143,19 @@ void publish(
     const std::shared_ptr<Publisher>& publisher,
     const std::vector<std::tuple<std::string, std::string, std::int64_t, std::shared_ptr<Model>>>&
         targets,
-    const std::vector<std::pair<std::string, std::vector<std::pair<std::int64_t, std::uint32_t>>>>&
-        splits) {
+    const std::vector<std::tuple<std::string, std::vector<std::pair<std::int64_t, std::uint32_t>>,
+                                 std::int64_t>>& traffic) {
   std::vector<Target> parsed;
   parsed.reserve(targets.size());
   for (const auto& [model, name, version, native] : targets) {
     parsed.push_back({model, name, version, native});
   }
-  std::vector<Traffic> traffic;
-  for (const auto& [model, split] : splits) traffic.push_back({model, split});
+  std::vector<Traffic> parsed_traffic;
+  for (const auto& [model, split, shadow] : traffic) {
+    parsed_traffic.push_back({model, split, shadow});
+  }
   const py::gil_scoped_release release;  // takes the catalog's lock
-  publisher->publish(parsed, traffic);
-}
-
-std::size_t pick(const server::Split& split, std::string_view request_id) {
-  thread_local server::Draws draws;
-  draws.next();
-  return split.pick(request_id, draws);
+  publisher->publish(parsed, parsed_traffic);
 }
 
 std::optional<PendingCall> take_call(const std::shared_ptr<Server>& server,
@@ -228,16 +225,13 @@ void bind_server(py::module_& module) {
       .def("answer", &PendingCall::answer, py::arg("reply"));
   py::class_<Publisher, std::shared_ptr<Publisher>>(module, "Publisher")
       .def(py::init<std::shared_ptr<Server>>(), py::arg("server"))
-      .def("publish", &publish, py::arg("targets"), py::arg("splits"));
-  py::class_<server::Split>(module, "Split")
-      .def(py::init<const std::vector<std::uint32_t>&>(), py::arg("weights"))
-      .def("pick", &pick, py::arg("request_id"));
+      .def("publish", &publish, py::arg("targets"), py::arg("traffic"));
   using Released = py::call_guard<py::gil_scoped_release>;  // each of these waits for threads
   py::class_<Server, std::shared_ptr<Server>>(module, "Server")
-      .def(py::init([](const py::dict& options) {
-             return std::make_shared<Server>(parse_options(options));
+      .def(py::init([](const py::dict& options, std::shared_ptr<server::ShadowScorer> shadows) {
+             return std::make_shared<Server>(parse_options(options), std::move(shadows));
            }),
-           py::arg("options"))
+           py::arg("options"), py::arg("shadows").none(false))
       .def("adopt_listener", &Server::adopt_listener, py::arg("descriptor"))
       .def("start", &Server::start, Released())
       .def("set_serving", &Server::set_serving, py::arg("serving"))

@@ -48,6 +48,8 @@ struct PublishedModel {
   TextMap<std::shared_ptr<const ServedVersion>> versions;
   /** Who gets requests that name no version, in an order that all servers have; empty = "". */
   std::vector<WeightedVersion> split{};
+  /** Scores what requests that name no version were answered with, for comparison; or null. */
+  std::shared_ptr<const ServedVersion> shadow{};
 };
 
 /** By name. */

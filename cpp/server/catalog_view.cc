@@ -40,11 +40,23 @@ void CatalogView::refresh() {
   for (const auto& [name, model] : *snapshot) {
     auto& targets = names_[name];
     for (const auto& [version, served] : model.versions) {
-      targets[version].choice = {of(served, made)};
+      targets[version].choice =
+          version.empty() ? choice_of(model, served, made) : LoopChoice{of(served, made), nullptr};
     }
     if (!model.split.empty()) targets[""].split = split_of(model, made);
   }
   statistics_.retain([&made](const ServedVersion& served) { return made.contains(&served); });
+}
+
+/** What answers a request that names no version. */
+LoopChoice CatalogView::choice_of(const PublishedModel& model,
+                                  const std::shared_ptr<const ServedVersion>& served, Made& made) {
+  LoopChoice choice{of(served, made), nullptr};
+  if (model.shadow != nullptr && model.shadow != served) {
+    choice.comparison = shadows_.comparison(served->model_name, {served->version, served->model},
+                                            {model.shadow->version, model.shadow->model});
+  }
+  return choice;
 }
 
 LoopVersion* CatalogView::of(const std::shared_ptr<const ServedVersion>& served, Made& made) {
@@ -61,7 +73,7 @@ std::unique_ptr<LoopSplit> CatalogView::split_of(const PublishedModel& model, Ma
   std::vector<LoopChoice> choices;
   for (const auto& [served, weight] : model.split) {
     weights.push_back(weight);
-    choices.push_back({of(served, made)});
+    choices.push_back(choice_of(model, served, made));
   }
   return std::make_unique<LoopSplit>(LoopSplit{Split(weights), std::move(choices)});
 }

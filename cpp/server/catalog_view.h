@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/catalog.h"
+#include "server/shadow_scorer.h"
 #include "server/split.h"
 #include "server/statistics.h"
 #include "wire/messages.h"
@@ -27,6 +28,8 @@ struct LoopVersion {
 /** What answers a request. */
 struct LoopChoice {
   LoopVersion* version = nullptr;
+  /** With the version that scores the same rows; mostly there is none. */
+  std::shared_ptr<Comparison> comparison;
 };
 
 /** What answers the requests that name no version, where weights spread them. */
@@ -44,7 +47,10 @@ struct LoopTarget {
 /** For one thread, but for statistics(), which any thread may merge. */
 class CatalogView {
  public:
-  explicit CatalogView(const Catalog& catalog) : catalog_(catalog) { refresh(); }
+  CatalogView(const Catalog& catalog, ShadowScorer& shadows)
+      : catalog_(catalog), shadows_(shadows) {
+    refresh();
+  }
 
   /** True if the catalog has published since the last refresh(). */
   bool stale() const noexcept { return catalog_.generation() != generation_; }
@@ -77,6 +83,8 @@ class CatalogView {
  private:
   using Made = std::unordered_map<const ServedVersion*, LoopVersion*>;
 
+  LoopChoice choice_of(const PublishedModel& model,
+                       const std::shared_ptr<const ServedVersion>& served, Made& made);
   LoopVersion* of(const std::shared_ptr<const ServedVersion>& served, Made& made);
   std::unique_ptr<LoopSplit> split_of(const PublishedModel& model, Made& made);
   const LoopTarget* find_target(std::string_view model, std::string_view version);
@@ -84,6 +92,7 @@ class CatalogView {
                            const std::optional<wire::RequestContext>& context) const noexcept;
 
   const Catalog& catalog_;
+  ShadowScorer& shadows_;
   std::uint64_t generation_ = 0;
   TextMap<TextMap<LoopTarget>> names_;
   std::vector<std::unique_ptr<LoopVersion>> versions_;

@@ -16,6 +16,7 @@ class OffloadedCall final : public CallUnderWay {
   struct Origin {
     Method method;
     std::shared_ptr<const ServedVersion> served;
+    std::shared_ptr<Comparison> comparison;  // or null
     wire::Transport transport;
     wire::Protocol protocol;
     Nanoseconds received_ns;

@@ -60,19 +60,19 @@ Response Responder::respond_hot(Method method, const Incoming& incoming, bool mo
   const bool bound = version != nullptr && call_.bind(*version->served, shared_.options);
   const bool late = bound && overdue(incoming);
   const bool company = more_behind || !joined_.empty();
-  const bool joins = bound && !late && company && can_join(*version);
+  const bool joins = bound && !late && company && can_join(*choice);
   if (!joined_.empty() && !joins) return {Disposition::kFlushFirst, nullptr};
   view_.next_request();
   if (status != wire::Status::kOk) return refuse_hot(status, incoming);
-  if (joins) return join(incoming, *version);
+  if (joins) return join(incoming, *choice);
   if (not_to_join_ > 0) --not_to_join_;
   if (!bound) return defer(incoming);
   if (late) return refuse_late(incoming, *version);
   const bool large = call_.work().estimated_ns() > shared_.options.inline_work_ns_max;
-  return large ? offload(incoming, *version) : answer_here(incoming, *version);
+  return large ? offload(incoming, *choice) : answer_here(incoming, *choice);
 }
 
-Response Responder::answer_here(const Incoming& incoming, LoopVersion& version) {
+Response Responder::answer_here(const Incoming& incoming, const LoopChoice& choice) {
   const Nanoseconds decoded_ns = now_ns();
   const std::size_t size = call_.encode(incoming.to, replies_);
   const Nanoseconds encoded_ns = now_ns();
@@ -80,7 +80,7 @@ Response Responder::answer_here(const Incoming& incoming, LoopVersion& version) 
   if (outcome.state != RowOutcome::State::kDone) return defer(incoming);
   replies_.commit(size);
   const Nanoseconds computed_ns = began_ns_ = now_ns();  // of the next message
-  auto& statistics = view_.successes(version, call_.method());
+  auto& statistics = view_.successes(*choice.version, call_.method());
   statistics.record({.decode = decoded_ns - incoming.began_ns,
                      .queue = incoming.began_ns - incoming.received_ns,
                      .compute = computed_ns - encoded_ns,
@@ -89,16 +89,20 @@ Response Responder::answer_here(const Incoming& incoming, LoopVersion& version) 
                      .ended = computed_ns},
                     call_.work().rows);
   statistics.executions.add(1);
+  if (choice.comparison != nullptr) [[unlikely]] {
+    shared_.shadows->offer(choice.comparison, call_.work());
+  }
   return {Disposition::kAnswered, nullptr};
 }
 
-bool Responder::can_join(const LoopVersion& version) const noexcept {
+bool Responder::can_join(const LoopChoice& choice) const noexcept {
   if (not_to_join_ > 0 || !call_.joinable()) return false;
   const auto rows = static_cast<Nanoseconds>(joined_.size() + 1);
   if (rows * call_.work().estimated_ns() > shared_.options.inline_work_ns_max) return false;
   if (joined_.empty()) return true;
-  return joined_version_ == &version && joined_datatype_ == call_.work().datatype &&
-         joined_.size() < kJoinedRowsMax;
+  return joined_choice_->version == choice.version &&
+         joined_choice_->comparison == choice.comparison &&
+         joined_datatype_ == call_.work().datatype && joined_.size() < kJoinedRowsMax;
 }
 
 bool Responder::overdue(const Incoming& incoming) const noexcept {
@@ -106,13 +110,13 @@ bool Responder::overdue(const Incoming& incoming) const noexcept {
   return deadline_ms > 0 && now_ns() - incoming.received_ns > milliseconds(deadline_ms);
 }
 
-Response Responder::join(const Incoming& incoming, LoopVersion& version) {
+Response Responder::join(const Incoming& incoming, const LoopChoice& choice) {
   const auto& work = call_.work();
   const auto* const row = work.input;
   const std::size_t row_bytes = work.model->columns() * element_bytes(work.datatype);
   const Nanoseconds decode_ns = now_ns() - incoming.began_ns;
   began_ns_ += decode_ns;  // of the next message
-  joined_version_ = &version;
+  joined_choice_ = &choice;
   joined_datatype_ = work.datatype;
   joined_features_.insert(joined_features_.end(), row, row + row_bytes);
   joined_.push_back({incoming.to,
@@ -125,7 +129,8 @@ Response Responder::join(const Incoming& incoming, LoopVersion& version) {
 bool Responder::flush() {
   if (joined_.empty()) return true;
   const Nanoseconds began_ns = now_ns();
-  const Model& model = *joined_version_->served->model;
+  LoopVersion& version = *joined_choice_->version;
+  const Model& model = *version.served->model;
   const std::size_t row_bytes = model.outputs() * element_bytes(output_datatype(model));
   joined_scores_.resize(joined_.size() * row_bytes);
   const RowWork work{.kind = RowWork::Kind::kScore,
@@ -137,12 +142,15 @@ bool Responder::flush() {
   const bool done = work.run(0, work.rows, scratch_).state == RowOutcome::State::kDone;
   began_ns_ = now_ns();
   const Nanoseconds compute_ns = began_ns_ - began_ns;
-  if (done) view_.successes(*joined_version_, Method::kScore).executions.add(1);
+  if (done) view_.successes(version, Method::kScore).executions.add(1);
   for (std::size_t index = 0; done && index < joined_.size(); ++index) {
     joined_[index].times.compute = compute_ns;
     answer_joined(joined_[index], std::span(joined_scores_).subspan(index * row_bytes, row_bytes));
   }
   if (!done) not_to_join_ = joined_.size();
+  if (done && joined_choice_->comparison != nullptr) [[unlikely]] {
+    shared_.shadows->offer(joined_choice_->comparison, work);
+  }
   joined_.clear();
   joined_features_.clear();
   return done;
@@ -150,7 +158,7 @@ bool Responder::flush() {
 
 void Responder::answer_joined(const JoinedRow& row, std::span<const std::byte> scores) {
   const Nanoseconds began_ns = began_ns_;
-  const auto& served = *joined_version_->served;
+  const auto& served = *joined_choice_->version->served;
   wire::ScoreResponse response;
   response.scores.size = scores.size();
   response.datatype = output_datatype(*served.model);
@@ -165,7 +173,7 @@ void Responder::answer_joined(const JoinedRow& row, std::span<const std::byte> s
   times.encode = ended_ns - began_ns;
   times.total = ended_ns - row.received_ns;
   times.ended = ended_ns;
-  view_.successes(*joined_version_, Method::kScore).record(times, 1);
+  view_.successes(*joined_choice_->version, Method::kScore).record(times, 1);
 }
 
 Response Responder::answer_ping(const Incoming& incoming) {
@@ -178,10 +186,14 @@ Response Responder::answer_ping(const Incoming& incoming) {
   return {Disposition::kAnswered, nullptr};
 }
 
-Response Responder::offload(const Incoming& incoming, const LoopVersion& version) {
-  OffloadedCall::Origin origin{call_.method(),        version.served,
-                               incoming.to.transport, incoming.to.protocol,
-                               incoming.received_ns,  incoming.connection.reply_later()};
+Response Responder::offload(const Incoming& incoming, const LoopChoice& choice) {
+  OffloadedCall::Origin origin{call_.method(),
+                               choice.version->served,
+                               choice.comparison,
+                               incoming.to.transport,
+                               incoming.to.protocol,
+                               incoming.received_ns,
+                               incoming.connection.reply_later()};
   auto message = incoming.connection.message_of_its_own(incoming.message);
   auto call = OffloadedCall::start(shared_, std::move(origin), std::move(message));
   if (call == nullptr) {  // and the message is gone with it, where the method's name was

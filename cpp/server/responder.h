@@ -51,7 +51,7 @@ struct Response {
  */
 class Responder {
  public:
-  explicit Responder(Shared& shared) : shared_(shared), view_(shared.catalog) {}
+  explicit Responder(Shared& shared) : shared_(shared), view_(shared.catalog, *shared.shadows) {}
 
   /** Says when the messages that follow begin to be handled, each when the one before it is done.
    */
@@ -99,16 +99,16 @@ class Responder {
   };
 
   Response respond_hot(Method method, const Incoming& incoming, bool more_behind);
-  Response answer_here(const Incoming& incoming, LoopVersion& version);
+  Response answer_here(const Incoming& incoming, const LoopChoice& choice);
   Response answer_ping(const Incoming& incoming);
-  Response offload(const Incoming& incoming, const LoopVersion& version);
+  Response offload(const Incoming& incoming, const LoopChoice& choice);
   Response defer(const Incoming& incoming);
   Response refuse_hot(wire::Status status, const Incoming& incoming);
   Response refuse(wire::Status status, const wire::ReplyTo& to);
   Response refuse_late(const Incoming& incoming, const LoopVersion& version);
   bool overdue(const Incoming& incoming) const noexcept;
-  bool can_join(const LoopVersion& version) const noexcept;
-  Response join(const Incoming& incoming, LoopVersion& version);
+  bool can_join(const LoopChoice& choice) const noexcept;
+  Response join(const Incoming& incoming, const LoopChoice& choice);
   void answer_joined(const JoinedRow& row, std::span<const std::byte> scores);
 
   template <typename T>
@@ -121,7 +121,7 @@ class Responder {
   ByteBuffer replies_;
   HotCall call_;
   Scratch scratch_;
-  LoopVersion* joined_version_ = nullptr;
+  const LoopChoice* joined_choice_ = nullptr;
   wire::DataType joined_datatype_ = wire::DataType::kFp32;
   std::vector<JoinedRow> joined_;
   std::vector<std::byte> joined_features_;

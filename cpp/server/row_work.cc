@@ -131,9 +131,7 @@ RowOutcome run_as(const RowWork& work, std::size_t first, std::size_t count, Scr
 }
 
 std::size_t row_operations(const RowWork& work) noexcept {
-  const bool scores =
-      work.kind == RowWork::Kind::kScore || work.kind == RowWork::Kind::kScoreSparse;
-  return work.model->columns() + (scores ? work.model->operations_per_row() : 0);
+  return work.model->columns() + (work.scores() ? work.model->operations_per_row() : 0);
 }
 
 }  // namespace

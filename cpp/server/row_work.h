@@ -46,6 +46,8 @@ struct RowWork {
   wire::Bytes indices{};             // kScoreSparse only
   std::byte* output = nullptr;
 
+  bool scores() const noexcept { return kind == Kind::kScore || kind == Kind::kScoreSparse; }
+
   /** Does rows `first` to first + count; row numbers in the outcome count from row 0. */
   RowOutcome run(std::size_t first, std::size_t count, Scratch& scratch) const;
 

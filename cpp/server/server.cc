@@ -52,8 +52,8 @@ wire::Limits wire_limits(const ServerOptions& options) {
 
 }  // namespace
 
-Server::Server(ServerOptions options)
-    : shared_(options, wire_limits(options), or_cores(options.compute_threads)),
+Server::Server(ServerOptions options, std::shared_ptr<ShadowScorer> shadows)
+    : shared_(options, wire_limits(options), or_cores(options.compute_threads), std::move(shadows)),
       connections_max_(connections_allowed(options.connections_max)) {
   static_cast<void>(now_ns());  // the clock is measured here rather than in the first request
   for (std::size_t index = 0; index < or_cores(options.io_threads); ++index) {

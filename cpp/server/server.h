@@ -38,7 +38,8 @@ struct Counts {
 class Server {
  public:
   /** Throws std::invalid_argument for options that contradict each other. */
-  explicit Server(ServerOptions options);
+  explicit Server(ServerOptions options,
+                  std::shared_ptr<ShadowScorer> shadows = std::make_shared<ShadowScorer>());
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -62,6 +63,7 @@ class Server {
   /** Closes everything and ends all threads. Does nothing the second time. */
   void stop();
 
+  ShadowScorer& shadows() noexcept { return *shared_.shadows; }
   DeferredCalls& deferred() noexcept { return shared_.deferred; }
   std::size_t connections_max() const noexcept { return connections_max_; }
   std::size_t io_threads() const noexcept { return loops_.size(); }

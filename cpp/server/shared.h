@@ -11,6 +11,7 @@
 #include "server/compute_pool.h"
 #include "server/deferred_calls.h"
 #include "server/options.h"
+#include "server/shadow_scorer.h"
 #include "server/statistics.h"
 #include "wire/types.h"
 
@@ -41,14 +42,16 @@ class PoolStatistics {
 
 struct Shared {
   Shared(const ServerOptions& options_in, const wire::Limits& limits_in,
-         std::size_t compute_threads)
+         std::size_t compute_threads, std::shared_ptr<ShadowScorer> shadows_in)
       : options(options_in),
         limits(limits_in),
+        shadows(std::move(shadows_in)),
         deferred(options.deferred_calls_max, options.deferred_bytes_max),
         compute(compute_threads, options.compute_jobs_max) {}
 
   const ServerOptions options;
   const wire::Limits limits;
+  const std::shared_ptr<ShadowScorer> shadows;
   Catalog catalog;
   DeferredCalls deferred;
   PoolStatistics pool_statistics;

@@ -52,8 +52,8 @@ Buffer echo_of(const Format& format, const Buffer& call, std::string_view method
 
 server::ServerOptions one_loop() { return {.io_threads = 1, .compute_threads = 1}; }
 
-RunningServer::RunningServer(server::ServerOptions options)
-    : server_(options), path_(unused_path()) {
+RunningServer::RunningServer(server::ServerOptions options, server::ShadowLimits shadow)
+    : server_(options, std::make_shared<server::ShadowScorer>(shadow)), path_(unused_path()) {
   const int listener = listen_tcp();
   port_ = port_of(listener);
   server_.adopt_listener(listener);
@@ -71,15 +71,19 @@ void RunningServer::publish(const std::string& name, const std::string& version,
   server_.publish(std::make_shared<const server::Snapshot>(published_));
 }
 
-void RunningServer::publish_split(const std::string& name, const std::vector<Share>& shares) {
+void RunningServer::publish_traffic(const std::string& name, const std::vector<Share>& shares,
+                                    const Share& shadow) {
   auto& published = published_[name] = {};
-  for (const auto& [version, model, weight] : shares) {
-    auto served =
-        std::make_shared<const server::ServedVersion>(server::ServedVersion{name, version, model});
-    published.versions[version] = served;
+  const auto add = [&](const Share& share) {
+    return published.versions[share.version] = std::make_shared<const server::ServedVersion>(
+               server::ServedVersion{name, share.version, share.model});
+  };
+  for (const auto& share : shares) {
+    const auto served = add(share);
     published.versions.try_emplace("", served);
-    published.split.push_back({std::move(served), weight});
+    if (shares.size() > 1) published.split.push_back({served, share.weight});
   }
+  if (shadow.model != nullptr) published.shadow = add(shadow);
   server_.publish(std::make_shared<const server::Snapshot>(published_));
 }
 

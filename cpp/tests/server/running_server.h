@@ -42,7 +42,8 @@ server::ServerOptions one_loop();
 /// Listens on TCP and on a Unix-domain socket; started. Stopped when destroyed.
 class RunningServer {
  public:
-  explicit RunningServer(server::ServerOptions options = {.io_threads = 2, .compute_threads = 2});
+  explicit RunningServer(server::ServerOptions options = {.io_threads = 2, .compute_threads = 2},
+                         server::ShadowLimits shadow = {});
   ~RunningServer();
 
   /// Serves `model` as version `version` and as the default version, and no other of `name`.
@@ -54,9 +55,10 @@ class RunningServer {
     std::shared_ptr<const Model> model;
     std::uint32_t weight;
   };
-  /// Serves the versions of `shares`, the first as the default, which spread the requests for
-  /// `name` that name no version.
-  void publish_split(const std::string& name, const std::vector<Share>& shares);
+  /// Serves the versions of `shares`, the first as the default. Two or more spread the requests
+  /// for `name` that name no version; `shadow` has no share, and no model where there is none.
+  void publish_traffic(const std::string& name, const std::vector<Share>& shares,
+                       const Share& shadow = {});
 
   Client connect() const { return Client::tcp(port_); }
   /// Over the Unix-domain socket, whose buffers have a fixed size of a few hundred kB.

@@ -18,7 +18,7 @@ std::string id_of(std::size_t index) { return "request-" + std::to_string(index)
 
 class SplitRequests : public ::testing::Test {
  protected:
-  SplitRequests() { server_.publish_split("m", {{"1", one_, 80}, {"2", two_, 20}}); }
+  SplitRequests() { server_.publish_traffic("m", {{"1", one_, 80}, {"2", two_, 20}}); }
 
   static Buffer call(std::size_t index, std::optional<std::string> id, std::string version = "") {
     const RowsRequest request{.version = std::move(version),

@@ -124,7 +124,7 @@ class PendingCall:
 class Server:
     """The native server (cpp/server/server.h, options.h). Thread-safe but for start and stop."""
 
-    def __init__(self, options: Mapping[str, object]) -> None: ...
+    def __init__(self, options: Mapping[str, object], shadows: ShadowScorer) -> None: ...
     def adopt_listener(self, descriptor: int) -> None: ...
     def start(self) -> None: ...
     def set_serving(self, serving: bool) -> None: ...
@@ -146,10 +146,11 @@ class Publisher:
     def publish(
         self,
         targets: Sequence[tuple[str, str, int, Model]],
-        splits: Sequence[tuple[str, Sequence[tuple[int, int]]]],
+        traffic: Sequence[tuple[str, Sequence[tuple[int, int]], int]],
     ) -> None:
-        """Every (model name, version as requests name it, version number, model), and for models
-        with a split the (version number, weight) that spread requests without a version.
+        """Every (model name, version as requests name it, version number, model); and for a model
+        name the (version number, weight) that spread requests without a version, which may be
+        none, and the number of the shadow version or 0.
         """
 
 class Split:
@@ -159,6 +160,24 @@ class Split:
         """At least one is above 0; their sum fits 32 bits."""
     def pick(self, request_id: bytes) -> int:
         """The position of a weight: always the same for an id; at random for b""."""
+
+class Comparison:
+    """A served version and its shadow, neither of which it keeps alive."""
+
+class ShadowScorer:
+    """Scores rows again, off the path of requests (cpp/server/shadow_scorer.h). Thread-safe."""
+
+    def __init__(self, requests_max: int, bytes_max: int) -> None: ...
+    def comparison(
+        self, model_name: str, served: tuple[int, Model], shadow: tuple[int, Model]
+    ) -> Comparison: ...
+    def offer(
+        self, comparison: Comparison, features: Buffer, datatype: str, scores: Buffer
+    ) -> None:
+        """Copies both, or drops and counts them where there is no room."""
+    def figures(self, model_name: str, served: Model) -> list[dict[str, Any]]:
+        """The ShadowStatistics of every version that was a shadow of this one, as keywords."""
+    def stop(self) -> None: ...
 
 class wire:  # noqa: N801 - a submodule
     """The Thrift codec, for tests. `to` is (transport, protocol, sequence id, method)."""

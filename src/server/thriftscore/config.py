@@ -129,6 +129,12 @@ class ServerConfig(BaseModel):
     queue_bytes_max: int = Field(
         268_435_456, ge=65_536, le=2**40, description="Bytes of the calls that wait for a thread."
     )
+    shadow_queue_calls_max: int = Field(
+        4_096, ge=1, le=1_048_576, description="Answered calls that wait for a shadow version."
+    )
+    shadow_queue_bytes_max: int = Field(
+        67_108_864, ge=65_536, le=2**40, description="Bytes of the calls that wait for a shadow."
+    )
     retry_after_ms: int = Field(
         50, ge=0, le=60_000, description="When to retry a call that found the queue full."
     )

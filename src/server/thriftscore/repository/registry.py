@@ -79,6 +79,11 @@ class Registry:
         chosen = model.traffic.choose(request_id) if model is not None else None
         return chosen or self.resolve(name, version)
 
+    def shadow(self, name: str) -> ServedModel | None:
+        """The version that scores what requests without a version are answered with, if any."""
+        model = self._table.models.get(name)
+        return model.traffic.shadow if model is not None else None
+
     def served(self, name: str = "") -> list[ServedModel]:
         """The versions that are being served, of one model or of all, by name and then number."""
         models = self._table.models

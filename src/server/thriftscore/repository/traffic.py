@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who answers the requests that name no version: one version, or several by weight."""
+"""Who answers the requests that name no version, and who scores their rows for comparison."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Traffic:
 
     split: tuple[tuple[ServedModel, int], ...] = ()
     """Versions that are ready and their weights, above 0; empty = the default gets all."""
+    shadow: ServedModel | None = None
+    """Scores what these requests are answered with as well; None where it is not ready."""
     _weights: _native.Split | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
@@ -35,7 +37,8 @@ class Traffic:
             (ready.get(labels.number(target) or 0), weight)
             for target, weight in sorted(labels.split.items())
         ]
-        return cls(tuple((served, weight) for served, weight in weighted if served and weight))
+        split = tuple((served, weight) for served, weight in weighted if served and weight)
+        return cls(split, ready.get(labels.number(labels.shadow) or 0))
 
     def choose(self, request_id: str | None) -> ServedModel | None:
         """Who answers a request: always the same version for an id; None = the default."""

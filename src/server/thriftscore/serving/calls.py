@@ -32,6 +32,8 @@ class Call:
     """When the kernels were done; 0 = they never ran."""
     finished_ns: int = 0
     model: ServedModel | None = None
+    shadow: ServedModel | None = None
+    """The version that scores the same rows as well, for comparison."""
     rows: int = 0
     executions: int = 0
     code: ErrorCode | None = None

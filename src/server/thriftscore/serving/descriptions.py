@@ -13,6 +13,7 @@ from thriftscore._generated.ttypes import (
     MethodStatistics,
     ModelMetadata,
     ModelStatistics,
+    ShadowStatistics,
     StatisticDuration,
     TensorMetadata,
 )
@@ -112,6 +113,7 @@ def _version_statistics(served: ServedModel, version: VersionStatistics) -> Mode
                 version.outcomes.items(), key=lambda item: (item[0][0], _code_value(item[0][1]))
             )
         ],
+        shadow_stats=[ShadowStatistics(**figures) for figures in version.shadows],
     )
 
 

@@ -32,6 +32,7 @@ from thriftscore.serving.native_port import NativePort
 from thriftscore.serving.repository_handler import RepositoryHandler
 from thriftscore.serving.repository_watch import RepositoryWatch, log_event, lower_priority
 from thriftscore.serving.scoring_handler import HandlerLimits, ScoringHandler
+from thriftscore.serving.shadowing import Shadowing
 from thriftscore.serving.state import Phase, ServerState
 from thriftscore.serving.statistics import Statistics
 
@@ -57,6 +58,8 @@ class Server:
         self.registry = Registry(config.repository, _policies(config))
         self.statistics = Statistics()
         self._state = ServerState()
+        self._shadowing = Shadowing(config)
+        self.statistics.add_source(self._shadowing.add_statistics)
         self._ports: list[FramedServer | NativePort] = []
         self._dispatchers: list[Dispatcher] = []
         # One for each call of the admin port, so that none waits for another's load.
@@ -131,6 +134,7 @@ class Server:
         ended = [port.join(deadline - time.monotonic()) for port in self._ports]
         ended += [pool.close(deadline - time.monotonic()) for pool in self._dispatchers]
         self._stop_loading(deadline)
+        self._shadowing.stop()
         if self._ports:
             _log.info("stopped", connections=[port.closed_by_reason for port in self._ports])
         self._ports, self._dispatchers = [], []
@@ -170,7 +174,7 @@ class Server:
         config = self.config
         self._state.io_mode = config.io
         scoring = ScoringHandler(
-            self.registry, self._state, self.statistics, _handler_limits(config)
+            self.registry, self._state, self.statistics, _handler_limits(config), self._shadowing
         )
         repository = RepositoryHandler(self.registry, self._audit, self._changes)
         self._dispatchers = [
@@ -196,7 +200,8 @@ class Server:
         config, dispatcher = self.config, self._dispatchers[0]
         if config.io == "python":
             return FramedServer(listeners, dispatcher, _connection_limits(config), connections_max)
-        port = NativePort(listeners, dispatcher, self.registry, config, connections_max)
+        config = config.model_copy(update={"connections_max": connections_max})
+        port = NativePort(listeners, dispatcher, self.registry, self._shadowing, config)
         port.report_to(self.statistics)
         return port
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from thriftscore.config import ServerConfig
     from thriftscore.repository import Registry, ServedModel
+    from thriftscore.serving.shadowing import Shadowing
 
 _TAKE_PATIENCE_MS = 500
 _LOG_INTERVAL_S = 1.0
@@ -45,10 +46,10 @@ class NativePort:
         listeners: Sequence[socket.socket],
         dispatcher: Dispatcher,
         registry: Registry,
+        shadowing: Shadowing,
         config: ServerConfig,
-        connections_max: int,
     ) -> None:
-        self._server = _native.Server(native_options(config, connections_max))
+        self._server = _native.Server(native_options(config), shadowing.scorer)
         for listener in listeners:
             self._server.adopt_listener(listener.detach())
         self._server.set_serving(False)
@@ -139,7 +140,11 @@ class NativePort:
                 if served.model.native is not None and (target or model not in left)
             ],
             [
-                (model, [(served.version, weight) for served, weight in traffic[model].split])
+                (
+                    model,
+                    [(served.version, weight) for served, weight in traffic[model].split],
+                    _native_version(traffic[model].shadow),
+                )
                 for model in targets.keys() - left
             ],
         )
@@ -201,7 +206,7 @@ def _weakly(method: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def native_options(config: ServerConfig, connections_max: int) -> dict[str, object]:
+def native_options(config: ServerConfig) -> dict[str, object]:
     """The options of the native server (cpp/server/options.h)."""
     return {
         "io_threads": config.io_threads,
@@ -214,7 +219,7 @@ def native_options(config: ServerConfig, connections_max: int) -> dict[str, obje
         "nesting_max": config.nesting_max,
         "values_max": config.message_elements_max,
         "sparse_cells_max": config.sparse_cells_max,
-        "connections_max": connections_max,
+        "connections_max": config.connections_max,
         "unsent_bytes_pause": config.inflight_bytes_pause,
         "unsent_bytes_max": config.output_bytes_max,
         "message_timeout_ms": config.frame_time_max_ms,
@@ -228,6 +233,11 @@ def native_options(config: ServerConfig, connections_max: int) -> dict[str, obje
 
 def _loops_have(split: Sequence[tuple[ServedModel, int]]) -> bool:
     return all(served.model.native is not None for served, _ in split)
+
+
+def _native_version(served: ServedModel | None) -> int:
+    """The number of a version that the loops have; 0 for another or none."""
+    return served.version if served is not None and served.model.native is not None else 0
 
 
 def _add_counts(counts: dict[str, Any], into: VersionStatistics) -> None:

@@ -38,11 +38,13 @@ from thriftscore.serving.inference import (
     check_infer_request,
     infer_response,
 )
+from thriftscore.serving.shadowing import Shadowing
 from thriftscore.serving.state import ServerState
 from thriftscore.serving.statistics import Statistics
 from thriftscore.serving.tensors import (
     DTYPES,
     ITEM_BYTES,
+    OUTPUT_NAME,
     SparseRows,
     check_columns,
     count_rows,
@@ -72,11 +74,13 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         state: ServerState,
         statistics: Statistics,
         limits: HandlerLimits = HandlerLimits(),
+        shadowing: Shadowing | None = None,
     ) -> None:
         self._registry = registry
         self._state = state
         self._statistics = statistics
         self._limits = limits
+        self._shadowing = shadowing
 
     # -- scoring ---------------------------------------------------------------------------------
 
@@ -204,9 +208,10 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         return served
 
     def _route(self, model_name: str | None, model_version: str | None) -> ServedModel:
-        """The version that computes the answer."""
+        """The version that computes the answer; notes which other one is to score as well."""
         self._state.require_started()
         call, name = current_call(), _model_name(model_name)
+        call.shadow = self._registry.shadow(name) if not model_version else None
         call.model = served = self._registry.route(name, model_version or "", call.request_id)
         return served
 
@@ -224,6 +229,7 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
             scores.append(served.model.score_bytes(block, datatype))
             call.computed_ns = time.monotonic_ns()
             call.infer_ns += call.computed_ns - started
+            self._shadow(block, datatype, scores[-1])
         call.executions = len(scores)
         result = scores[0] if len(scores) == 1 else b"".join(scores)
         call.rows = _rows(served, result)
@@ -238,7 +244,16 @@ class ScoringHandler(ScoringService.Iface):  # type: ignore[misc]
         outputs = model.evaluate_bytes(wanted.data, wanted.datatype, wanted.outputs)
         call.computed_ns = time.monotonic_ns()
         call.infer_ns, call.executions, call.rows = call.computed_ns - started, 1, rows
+        if OUTPUT_NAME in outputs:
+            self._shadow(wanted.data, wanted.datatype, outputs[OUTPUT_NAME])
         return outputs
+
+    def _shadow(self, features: bytes, datatype: str, scores: bytes) -> None:
+        """Has what was computed for the call compared with what its shadow says, if it has one."""
+        served, shadow = current_call().model, current_call().shadow
+        if self._shadowing is None or served is None or shadow is None or shadow is served:
+            return
+        self._shadowing.offer((served, shadow), features, datatype, scores)
 
     def _score_row(self, served: ServedModel, values: ArrayLike) -> list[float]:
         row = np.asarray(values, dtype=DTYPES["FP64"]).tobytes()

@@ -8,7 +8,7 @@ from collections import Counter
 from copy import deepcopy
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
 from thriftscore.errors import ErrorCode
@@ -118,6 +118,8 @@ class VersionStatistics:
     compute_infer: Duration = field(default_factory=Duration)
     compute_output: Duration = field(default_factory=Duration)
     outcomes: dict[tuple[str, ErrorCode | None], OutcomeStatistics] = field(default_factory=dict)
+    shadows: list[dict[str, Any]] = field(default_factory=list)
+    """The fields of the contract's ShadowStatistics, for each version that was a shadow."""
 
     def record(self, call: Call) -> None:
         """Adds a finished call."""
