@@ -19,8 +19,13 @@ from thriftscore._generated.ttypes import (
 )
 from thriftscore.importers.native_model import NativeModel, encode
 from thriftscore.importers.stages import Dense
-from thriftscore.repository import NewVersion, publish, set_published_label
-from thriftscore.repository.publish_traffic import set_published_shadow, set_published_split
+from thriftscore.repository import (
+    NewVersion,
+    publish,
+    set_published_label,
+    set_published_shadow,
+    set_published_split,
+)
 
 FP32, FP64 = 11, 12
 WEIGHTS = {1: [1.0, -2.0, 3.0], 2: [1.25, -2.0, 2.5], 3: [1.0, -2.0, 3.0], 4: [1.0, -2.0, 3.0]}

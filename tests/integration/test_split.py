@@ -18,7 +18,7 @@ from thriftscore._generated.ttypes import (
     SparseScoreRequest,
     Tensor,
 )
-from thriftscore.repository.publish_traffic import set_published_split
+from thriftscore.repository import set_published_split
 
 FP32 = 11
 ROW = bytes(8)

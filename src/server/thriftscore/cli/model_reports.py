@@ -164,6 +164,8 @@ def _model_facts(served: ServedModel, labels: Labels) -> dict[str, Any]:
         "source": manifest.source.model_dump(mode="json"),
         "report": manifest.report.model_dump(mode="json") if manifest.report else None,
         "labels": labels.versions,
+        "split": labels.split,
+        "shadow": labels.shadow or None,
         "label_history": [_change_text(change) for change in labels.history],
     }
 

@@ -13,6 +13,7 @@ from thriftscore.cli.model_changes import (
     unload_version,
 )
 from thriftscore.cli.model_reports import inspect_model, list_models, verify_models
+from thriftscore.cli.model_traffic import shadow_requests, split_requests
 
 _EPILOG = (
     "Versions are numbered 1, 2, 3, ... A request that names none gets the one labelled 'stable',"
@@ -28,6 +29,8 @@ models.command("inspect")(inspect_model)
 models.command("verify")(verify_models)
 models.command("label")(label_version)
 models.command("rollback")(roll_back_label)
+models.command("split")(split_requests)
+models.command("shadow")(shadow_requests)
 models.command("remove")(remove_version)
 models.command("load")(load_version)
 models.command("unload")(unload_version)

@@ -20,6 +20,7 @@ from thriftscore.repository.publish import (
     remove_version,
     set_published_label,
 )
+from thriftscore.repository.publish_traffic import set_published_shadow, set_published_split
 from thriftscore.repository.refresh import EventKind, RepositoryEvent
 from thriftscore.repository.registry import Registry
 from thriftscore.repository.snapshot import VersionState, VersionStatus
@@ -47,4 +48,6 @@ __all__ = [
     "publish",
     "remove_version",
     "set_published_label",
+    "set_published_shadow",
+    "set_published_split",
 ]
