@@ -53,13 +53,12 @@ void offer(ShadowScorer& scorer, const std::shared_ptr<Comparison>& comparison, 
     throw std::invalid_argument("scores: not those of the features");
   }
   const py::gil_scoped_release release;  // copies both
-  // The output of work that has been done is only read, though its type allows more.
   scorer.offer(comparison,
                {.model = served.get(),
                 .datatype = type == Type::kFp32 ? wire::DataType::kFp32 : wire::DataType::kFp64,
                 .rows = rows,
-                .input = static_cast<const std::byte*>(x.data()),
-                .output = static_cast<std::byte*>(const_cast<void*>(y.data()))});
+                .input = static_cast<const std::byte*>(x.data())},
+               static_cast<const std::byte*>(y.data()));
 }
 
 py::list figures(const ShadowScorer& scorer, const std::string& model_name,
@@ -83,7 +82,8 @@ void bind_traffic(py::module_& module) {
   py::class_<server::Split>(module, "Split")
       .def(py::init<const std::vector<std::uint32_t>&>(), py::arg("weights"))
       .def("pick", &pick, py::arg("request_id"));
-  py::class_<Comparison, std::shared_ptr<Comparison>>(module, "Comparison");
+  py::class_<Comparison, std::shared_ptr<Comparison>>(module, "Comparison")
+      .def_property_readonly("shadow_version", &Comparison::shadow_version);
   py::class_<ShadowScorer, std::shared_ptr<ShadowScorer>>(module, "ShadowScorer")
       .def(py::init(&make_scorer), py::arg("requests_max"), py::arg("bytes_max"))
       .def("comparison", &comparison, py::arg("model_name"), py::arg("served"), py::arg("shadow"))

@@ -19,7 +19,7 @@ std::uint32_t bucket_of(double value) noexcept {
 double middle_of(std::uint32_t bucket) noexcept {
   if (bucket == 0) return 0;
   const std::uint64_t first = std::uint64_t{bucket} << kBucketShift;
-  const double low = std::bit_cast<double>(first);
+  const auto low = std::bit_cast<double>(first);
   return std::isinf(low) ? low : std::bit_cast<double>(first + (1ULL << (kBucketShift - 1)));
 }
 

@@ -65,7 +65,9 @@ void OffloadedCall::finish(JobEnd end) {
   times_.compute = ended_ns - computing_since_ns_;
   times_.total = ended_ns - origin_.received_ns;
   times_.ended = ended_ns;
-  if (origin_.comparison != nullptr) shared_.shadows->offer(origin_.comparison, call_.work());
+  if (origin_.comparison != nullptr) {
+    shared_.shadows->offer(origin_.comparison, call_.work(), call_.work().output);
+  }
   shared_.pool_statistics.record({origin_.served, origin_.method, std::nullopt},
                                  [this](CallStatistics& statistics) {
                                    statistics.record(times_, call_.work().rows);

@@ -90,7 +90,7 @@ Response Responder::answer_here(const Incoming& incoming, const LoopChoice& choi
                     call_.work().rows);
   statistics.executions.add(1);
   if (choice.comparison != nullptr) [[unlikely]] {
-    shared_.shadows->offer(choice.comparison, call_.work());
+    shared_.shadows->offer(choice.comparison, call_.work(), call_.work().output);
   }
   return {Disposition::kAnswered, nullptr};
 }
@@ -149,7 +149,7 @@ bool Responder::flush() {
   }
   if (!done) not_to_join_ = joined_.size();
   if (done && joined_choice_->comparison != nullptr) [[unlikely]] {
-    shared_.shadows->offer(joined_choice_->comparison, work);
+    shared_.shadows->offer(joined_choice_->comparison, work, work.output);
   }
   joined_.clear();
   joined_features_.clear();

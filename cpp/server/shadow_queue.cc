@@ -31,8 +31,8 @@ std::byte* append(std::byte*& to, const std::byte* from, std::size_t size) noexc
   return std::exchange(to, to + size);
 }
 
-std::unique_ptr<ShadowRows> copy(const std::shared_ptr<Comparison>& comparison,
-                                 const RowWork& work) {
+std::unique_ptr<ShadowRows> copy(const std::shared_ptr<Comparison>& comparison, const RowWork& work,
+                                 const std::byte* answered) {
   const Sizes sizes(work);
   auto rows = std::make_unique<ShadowRows>();
   rows->bytes = std::make_unique_for_overwrite<std::byte[]>(sizes.all());
@@ -47,18 +47,19 @@ std::unique_ptr<ShadowRows> copy(const std::shared_ptr<Comparison>& comparison,
                 .rows = work.rows,
                 .input = append(to, work.input, sizes.values),
                 .indptr = {append(to, work.indptr.data(), sizes.indptr), sizes.indptr},
-                .indices = {append(to, work.indices.data(), sizes.indices), sizes.indices},
-                .output = append(to, work.output, sizes.scores)};
+                .indices = {append(to, work.indices.data(), sizes.indices), sizes.indices}};
+  rows->answered = append(to, answered, sizes.scores);
   return rows;
 }
 
 }  // namespace
 
-bool ShadowQueue::put(const std::shared_ptr<Comparison>& comparison, const RowWork& work) noexcept {
+bool ShadowQueue::put(const std::shared_ptr<Comparison>& comparison, const RowWork& work,
+                      const std::byte* answered) noexcept {
   const std::size_t bytes = Sizes(work).all();
   if (closed() || !reserve(bytes)) return false;
   try {
-    push(copy(comparison, work).release());
+    push(copy(comparison, work, answered).release());
   } catch (const std::bad_alloc&) {
     requests_.fetch_sub(1);
     bytes_.fetch_sub(bytes);

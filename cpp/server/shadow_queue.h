@@ -20,7 +20,8 @@ struct ShadowLimits {
 /** The rows of one request and what was answered, copied. */
 struct ShadowRows {
   std::shared_ptr<Comparison> comparison;
-  RowWork work;  // without a model, which may have gone; input and output point into `bytes`
+  RowWork work;  // without a model, which may have gone; the rest points into `bytes`
+  const std::byte* answered = nullptr;
   wire::DataType answered_datatype = wire::DataType::kFp32;
   std::size_t columns = 0;
   std::size_t outputs = 0;
@@ -40,8 +41,9 @@ class ShadowQueue {
   ShadowQueue(const ShadowQueue&) = delete;
   ShadowQueue& operator=(const ShadowQueue&) = delete;
 
-  /** Copies the rows of `work` and its output, the answer; false if there is no room for them. */
-  bool put(const std::shared_ptr<Comparison>& comparison, const RowWork& work) noexcept;
+  /** Copies the rows of `work` and their scores; false if there is no room for them. */
+  bool put(const std::shared_ptr<Comparison>& comparison, const RowWork& work,
+           const std::byte* answered) noexcept;
 
   /** Everything that is in it, the oldest first; nullptr if it is empty. */
   std::unique_ptr<ShadowRows> take_all() noexcept;

@@ -35,7 +35,7 @@ double difference(const ShadowRows& rows, const RowWork& work, std::size_t row) 
   double largest = 0;
   for (std::size_t at = row * rows.outputs; at < (row + 1) * rows.outputs; ++at) {
     const double shadow = value_at(work.output, datatype, at);
-    const double answered = value_at(rows.work.output, rows.answered_datatype, at);
+    const double answered = value_at(rows.answered, rows.answered_datatype, at);
     const double apart = std::fabs(shadow - answered);
     if (std::isnan(apart)) return apart;
     largest = std::max(largest, apart);
@@ -70,10 +70,10 @@ std::shared_ptr<Comparison> ShadowScorer::comparison(const std::string& model_na
   return *found = std::move(made);
 }
 
-void ShadowScorer::offer(const std::shared_ptr<Comparison>& comparison,
-                         const RowWork& work) noexcept {
+void ShadowScorer::offer(const std::shared_ptr<Comparison>& comparison, const RowWork& work,
+                         const std::byte* answered) noexcept {
   if (!work.scores() || work.rows == 0) return;
-  if (!queue_.put(comparison, work)) comparison->drop(work.rows);
+  if (!queue_.put(comparison, work, answered)) comparison->drop(work.rows);
 }
 
 std::vector<std::shared_ptr<const Comparison>> ShadowScorer::comparisons(

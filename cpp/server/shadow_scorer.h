@@ -30,11 +30,12 @@ class ShadowScorer {
                                          const ComparedVersion& shadow);
 
   /**
-   * Has the rows of `work` scored by the shadow and compared with its output, which has been
-   * computed; both are copied. Drops and counts the rows if there is no room. Never waits. Work
+   * Has the rows of `work` scored by the shadow and compared with `answered`, their scores by
+   * work.model; both are copied. Drops and counts the rows if there is no room. Never waits. Work
    * that does not score is ignored.
    */
-  void offer(const std::shared_ptr<Comparison>& comparison, const RowWork& work) noexcept;
+  void offer(const std::shared_ptr<Comparison>& comparison, const RowWork& work,
+             const std::byte* answered) noexcept;
 
   /** All comparisons whose served version is this one. */
   std::vector<std::shared_ptr<const Comparison>> comparisons(

@@ -164,6 +164,9 @@ class Split:
 class Comparison:
     """A served version and its shadow, neither of which it keeps alive."""
 
+    @property
+    def shadow_version(self) -> str: ...
+
 class ShadowScorer:
     """Scores rows again, off the path of requests (cpp/server/shadow_scorer.h). Thread-safe."""
 
