@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Latency while versions switch, against latency while they do not.
 
-    version_switch.py [--seconds 20] [--switches-per-second 100] [--rounds 3]
+    version_switch.py [--seconds 5] [--switches-per-second 100] [--rounds 9]
 
 One native server, one loop on core 0; the load generator on core 1 with 16 connections, open loop
 at 70 % of the peak that it measures first, and every reply held against its request. In each round
@@ -74,9 +74,9 @@ def switching(served: ServerProcess, per_second: float, act: Callable[[], Any]) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--switches-per-second", type=float, default=100.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         repository = Path(folder) / "repository"

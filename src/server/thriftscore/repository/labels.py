@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import to_json
 
 from thriftscore.errors import InvalidArgument, ModelNotFound, ModelRefused
 from thriftscore.repository.files import Directory
@@ -175,9 +176,9 @@ class Labels(_Record):
     def encode(self) -> bytes:
         """As the bytes of `labels.json`."""
         content: dict[str, Any] = dict(sorted(self.versions.items()))
-        settings = self.model_dump(mode="json", include=set(_SETTINGS))
+        settings = self.model_dump(include=set(_SETTINGS))
         content |= {f"${name}": settings[name] for name in _SETTINGS if settings[name]}
-        return (json.dumps(content, indent=2) + "\n").encode()
+        return to_json(content, indent=2) + b"\n"
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
