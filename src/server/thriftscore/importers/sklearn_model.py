@@ -34,7 +34,12 @@ def read_sklearn(estimator: Fitted) -> SourceModel:
     columns = getattr(estimator, "n_features_in_", None)
     if not isinstance(estimator, sklearn.base.BaseEstimator) or not isinstance(columns, int):
         kind = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
-        raise ModelRefused(f"the file holds {kind}, expected a fitted scikit-learn estimator")
+        unfitted = (
+            ", which is not fitted" if isinstance(estimator, sklearn.base.BaseEstimator) else ""
+        )
+        raise ModelRefused(
+            f"the file holds {kind}{unfitted}, expected a fitted scikit-learn estimator"
+        )
     named = _names(estimator)
     features = named or tuple(f"f{index}" for index in range(columns))
     prediction, frame = _predict(estimator, columns)

@@ -26,7 +26,7 @@ class SourceFormat(Enum):
     NUMPY = "a NumPy array"
     ZIP = "a ZIP archive"
     SAFETENSORS = "safetensors"
-    JSON = "JSON"
+    JSON = "JSON with neither a model nor weights"
     UNKNOWN = "of an unknown format"
 
 
@@ -110,7 +110,8 @@ def importable_format(source: Path, data: bytes) -> SourceFormat:
     if not data:
         raise ModelRefused(f"'{source}' is empty")
     found, expected = detect(data), _BY_SUFFIX.get(source.suffix.lower())
-    if expected is not None and found not in expected and found is not SourceFormat.JSON:
+    misnamed = expected is not None and found not in expected and found is not SourceFormat.JSON
+    if misnamed and found in _IMPORTABLE:
         raise ModelRefused(f"'{source}' is {found.value}, which its name does not say")
     if found not in _IMPORTABLE:
         raise ModelRefused(
