@@ -105,7 +105,7 @@ test-cpp: $(STAMPS)/preset-release ## Run the C++ tests of the engine as it is r
 	cmake --build --preset release -j $(JOBS) --target kernels_test cpp/tests/model/all server_allocation_test
 	ctest --preset release -j $(JOBS) -R '^kernels_|^server_allocation_'
 	for target in $$($(BIN)/python -c 'from thriftscore import _native; print(*_native.simd_targets())'); do \
-	  echo "Engine on $$target:"; THRIFTSCORE_SIMD=$$target ctest --preset release -j $(JOBS) -R '^model_' -Q; done
+	  echo "Engine on $$target:"; THRIFTSCORE_SIMD=$$target ctest --preset release -j $(JOBS) -R '^model_'; done
 
 test-sanitizers: $(STAMPS)/preset-asan-ubsan $(STAMPS)/preset-tsan ## Run the C++ tests under ASan+UBSan and TSan
 	cmake --build --preset asan-ubsan -j $(JOBS)

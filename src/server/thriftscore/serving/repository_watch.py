@@ -21,7 +21,7 @@ LOAD_NICENESS = 10
 """How far the threads that load models stand back behind those that answer."""
 
 _CHANGES = {EventKind.LOADED, EventKind.UNLOADED, EventKind.LABELS_CHANGED}
-_CHANGES_SETTLE_MS = 20
+_CHANGES_SETTLE_MS = 50
 _CHANGES_GATHER_MS = 200
 _LOOK_AT_ALL_S = 30.0
 
