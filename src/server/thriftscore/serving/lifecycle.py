@@ -10,7 +10,6 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -30,7 +29,7 @@ from thriftscore.serving.logs import configure_logs, get_logger
 from thriftscore.serving.message_check import MessageLimits
 from thriftscore.serving.native_port import NativePort
 from thriftscore.serving.repository_handler import RepositoryHandler
-from thriftscore.serving.repository_watch import RepositoryWatch, log_event, lower_priority
+from thriftscore.serving.repository_watch import RepositoryWatch, log_event
 from thriftscore.serving.scoring_handler import HandlerLimits, ScoringHandler
 from thriftscore.serving.shadowing import Shadowing
 from thriftscore.serving.state import Phase, ServerState
@@ -62,8 +61,6 @@ class Server:
         self.statistics.add_source(self._shadowing.add_statistics)
         self._ports: list[FramedServer | NativePort] = []
         self._dispatchers: list[Dispatcher] = []
-        # One for each call of the admin port, so that none waits for another's load.
-        self._changes = ThreadPoolExecutor(_ADMIN_THREADS, "thriftscore-change", lower_priority)
         self._watch: RepositoryWatch | None = None
         self._audit = Audit(config.audit_log)
         self._owned_files: list[Path] = []
@@ -133,19 +130,14 @@ class Server:
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         ended = [port.join(deadline - time.monotonic()) for port in self._ports]
         ended += [pool.close(deadline - time.monotonic()) for pool in self._dispatchers]
-        self._stop_loading(deadline)
+        if self._watch is not None:  # a load that is under way ends with the process
+            self._watch.stop(deadline - time.monotonic())
         self._shadowing.stop()
         if self._ports:
             _log.info("stopped", connections=[port.closed_by_reason for port in self._ports])
         self._ports, self._dispatchers = [], []
         self._remove_files()
         return all(ended)
-
-    def _stop_loading(self, deadline: float) -> None:
-        """A load that is under way ends with the process: nothing is lost with it."""
-        self._changes.shutdown(wait=False, cancel_futures=True)
-        if self._watch is not None:
-            self._watch.stop(deadline - time.monotonic())
 
     def fail_health_checks(self) -> None:
         """Tells load balancers to send no more, while everything is still answered."""
@@ -176,7 +168,7 @@ class Server:
         scoring = ScoringHandler(
             self.registry, self._state, self.statistics, _handler_limits(config), self._shadowing
         )
-        repository = RepositoryHandler(self.registry, self._audit, self._changes)
+        repository = RepositoryHandler(self.registry, self._audit)
         self._dispatchers = [
             Dispatcher(ScoringService, scoring, _dispatch_limits(config), self.statistics.record),
             Dispatcher(ModelRepositoryService, repository, _admin_limits(config)),

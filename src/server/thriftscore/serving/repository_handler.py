@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from thriftscore._generated import ModelRepositoryService
 from thriftscore._generated.ttypes import (
@@ -20,17 +19,16 @@ from thriftscore.repository import Registry
 from thriftscore.repository import VersionStatus as RegistryStatus
 from thriftscore.serving.audit import Audit, describe
 from thriftscore.serving.calls import current_call
+from thriftscore.serving.low_priority import at_low_priority
 from thriftscore.serving.thrift_errors import takes_request
 
 
 class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]
     """Answers the calls of the admin port. Thread-safe."""
 
-    def __init__(self, registry: Registry, audit: Audit, changes: ThreadPoolExecutor) -> None:
-        """`changes` has the threads that load models, which stand back behind those that score."""
+    def __init__(self, registry: Registry, audit: Audit) -> None:
         self._registry = registry
         self._audit = audit
-        self._changes = changes
 
     @takes_request
     def repository_index(self, request: RepositoryIndexRequest) -> RepositoryIndexResponse:
@@ -74,7 +72,7 @@ class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]
     def _change(self, name: str, change: Callable[[], list[RegistryStatus]]) -> RepositoryChange:
         """Does it, and writes down who asked for it and what became of it."""
         call, before = current_call(), self._registry.versions(name)
-        statuses = self._changes.submit(change).result()
+        statuses = at_low_priority(change)
         standing = describe(before, self._registry.versions(name))
         self._audit.write(call.peer, call.method, name, standing, **call.identity)
         return RepositoryChange(_statuses(statuses), request_id=call.request_id)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -16,9 +15,7 @@ from thriftscore.errors import Unavailable
 from thriftscore.repository import EventKind, Registry, RepositoryEvent
 from thriftscore.serving.audit import Audit, describe
 from thriftscore.serving.logs import get_logger
-
-LOAD_NICENESS = 10
-"""How far the threads that load models stand back behind those that answer."""
+from thriftscore.serving.low_priority import lower_priority
 
 _CHANGES = {EventKind.LOADED, EventKind.UNLOADED, EventKind.LABELS_CHANGED}
 _CHANGES_SETTLE_MS = 50
@@ -26,11 +23,6 @@ _CHANGES_GATHER_MS = 200
 _LOOK_AT_ALL_S = 30.0
 
 _log = get_logger()
-
-
-def lower_priority() -> None:
-    """Lets the other threads go before the calling one, for the rest of its life (Linux)."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOAD_NICENESS)
 
 
 class RepositoryWatch:
