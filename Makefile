@@ -10,6 +10,8 @@ BIN := .venv/bin
 STAMPS := build/stamps
 JOBS ?= $(shell nproc)
 REPOSITORY ?= repository
+# Hundreds of processes are started by the tests: each would compile the packages anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt) CMakeLists.txt
 JAVA_SOURCES := $(shell find clients/java/src clients/java/pom.xml -type f)

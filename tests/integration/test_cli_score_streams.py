@@ -30,7 +30,8 @@ class Running:
         about = ("versioned", "--input", "-", "--output", output, "--batch-rows", "1", *options)
         self.output = output
         self.process = subprocess.Popen(
-            [*COMMAND, "score", *map(str, about)],
+            # A job in the background of a script hands an ignored SIGINT on.
+            ["env", "--default-signal=INT", *COMMAND, "score", *map(str, about)],
             env=environment(),
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -223,7 +223,7 @@ def test_print_config_can_be_read_back(tmp_path):
 def test_help_names_the_options_of_the_data_port():
     printed = run_serve("--help", COLUMNS="200")
     assert printed.returncode == 0
-    for option in ("--io ", "--io-threads", "--busy-poll", "--threads", "native or python"):
+    for option in ("--io ", "--io-threads", "--busy-poll", "--threads", "One of native, python"):
         assert option in printed.stdout
 
 
@@ -279,7 +279,8 @@ def test_embedded_server_that_cannot_start_leaves_nothing_open(embedded, tmp_pat
         with pytest.raises(Unavailable, match="in use"), serve(taken):
             pass
     gc.collect()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    # Servers of earlier tests may have closed theirs meanwhile.
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 def test_stale_unix_socket_is_replaced_and_a_live_one_is_not(embedded, tmp_path):

@@ -38,6 +38,7 @@ from thriftscore_client.results import (
     NormalizeResult,
     ScoreResult,
     ServerMetadata,
+    ShadowStatistics,
     StatisticDuration,
     TensorMetadata,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "ScoreResult",
     "ServerError",
     "ServerMetadata",
+    "ShadowStatistics",
     "StatisticDuration",
     "TensorMetadata",
     "ThriftscoreError",

@@ -105,6 +105,12 @@ class ModelMetadata:
     labels: Mapping[str, int]
     missing_values: str
     """"refuse" or "propagate"."""
+    categories: Mapping[str, tuple[str, ...]]
+    """For each feature whose value is an index of names: the names."""
+    split: Mapping[str, int]
+    """Weights by which requests without a version are spread; empty = the default gets all."""
+    shadow: str
+    """The label or version that scores the same rows, to be compared; empty = none."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,25 @@ class MethodStatistics:
 
 
 @dataclass(frozen=True)
+class ShadowStatistics:
+    """How far a shadow version's scores are from those that were answered."""
+
+    shadow_version: str
+    rows: int
+    """Rows compared."""
+    dropped_rows: int
+    """Rows left out, because the shadow could not keep up."""
+    failed_rows: int
+    """Rows that the shadow version refused."""
+    max_difference: float
+    """The largest |shadow score - answered score| of a row; the others are of the same kind."""
+    mean_difference: float
+    p50_difference: float
+    p90_difference: float
+    p99_difference: float
+
+
+@dataclass(frozen=True)
 class ModelStatistics:
     """Statistics of one version since it was loaded."""
 
@@ -157,6 +182,8 @@ class ModelStatistics:
     """Calls of the kernels."""
     inference_stats: InferenceStatistics
     method_stats: tuple[MethodStatistics, ...]
+    shadow_stats: tuple[ShadowStatistics, ...]
+    """One entry for each version that was a shadow of this one."""
 
 
 def score_result_from(struct: Any, rows: int) -> ScoreResult:
@@ -208,6 +235,7 @@ def model_metadata_from(struct: Any) -> ModelMetadata:
         **{
             **vars(struct),
             **{name: tuple(getattr(struct, name)) for name in tuples},
+            "categories": {name: tuple(texts) for name, texts in struct.categories.items()},
             "inputs": tuple(map(_tensor_metadata_from, struct.inputs)),
             "outputs": tuple(map(_tensor_metadata_from, struct.outputs)),
         }
@@ -234,6 +262,7 @@ def _one_model_statistics_from(struct: Any) -> ModelStatistics:
                 **{name: StatisticDuration(one.count, one.ns) for name, one in durations.items()}
             ),
             "method_stats": tuple(map(_method_statistics_from, struct.method_stats)),
+            "shadow_stats": tuple(ShadowStatistics(**vars(one)) for one in struct.shadow_stats),
         }
     )
 

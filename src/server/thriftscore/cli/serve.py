@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from thriftscore.config import ServerConfig, load_config, to_toml
+from thriftscore.config import ServerConfig, allowed_values, load_config, to_toml
 
 _CONFIG_VARIABLE = "THRIFTSCORE_CONFIG"
 
@@ -18,7 +18,9 @@ def _setting(name: str, *flags: str) -> Any:  # noqa: ANN401 - as typer has it
     """The option of a setting, with the words of the settings."""
     field = ServerConfig.model_fields[name]
     default = "none" if field.default is None else str(field.default)
-    return typer.Option(*flags, help=field.description, show_default=default)
+    allowed = allowed_values(field)
+    choices = f" {allowed}." if allowed.startswith("One of") else ""
+    return typer.Option(*flags, help=f"{field.description}{choices}", show_default=default)
 
 
 def serve(
