@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "fuzz/require.h"
@@ -46,8 +47,9 @@ T value_at(std::size_t index) {
 /// compiler.
 template <typename T>
 bool same_bits(T left, T right) {
+  using Bits = std::conditional_t<sizeof(T) == sizeof(std::uint32_t), std::uint32_t, std::uint64_t>;
   if (std::isnan(left) && std::isnan(right)) return true;
-  return std::memcmp(&left, &right, sizeof(T)) == 0;
+  return std::bit_cast<Bits>(left) == std::bit_cast<Bits>(right);
 }
 
 template <typename T>

@@ -151,6 +151,7 @@ void publish(
     parsed.push_back({model, name, version, native});
   }
   std::vector<Traffic> parsed_traffic;
+  parsed_traffic.reserve(traffic.size());
   for (const auto& [model, split, shadow] : traffic) {
     parsed_traffic.push_back({model, split, shadow});
   }
