@@ -5,6 +5,7 @@
 until a signal stops it.
 """
 
-from thriftscore.serving.lifecycle import Server, run_until_stopped, serve
+from thriftscore.serving.lifecycle import Server, serve
+from thriftscore.serving.process import run_until_stopped
 
 __all__ = ["Server", "run_until_stopped", "serve"]

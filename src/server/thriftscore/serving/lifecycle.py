@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting, draining and stopping a server, embedded in a program or as a process of its own."""
+"""Starting, draining and stopping a server inside a program."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Event, Thread
-from types import FrameType
 
 from thriftscore import _native
 from thriftscore._generated import ModelRepositoryService, ScoringService
@@ -25,7 +22,7 @@ from thriftscore.serving.connection import ConnectionLimits
 from thriftscore.serving.dispatcher import Dispatcher, DispatchLimits
 from thriftscore.serving.framed_server import FramedServer
 from thriftscore.serving.listeners import address, derive_connections_max, listen_tcp, listen_unix
-from thriftscore.serving.logs import configure_logs, get_logger
+from thriftscore.serving.logs import get_logger
 from thriftscore.serving.message_check import MessageLimits
 from thriftscore.serving.native_port import NativePort
 from thriftscore.serving.repository_handler import RepositoryHandler
@@ -38,8 +35,6 @@ from thriftscore.serving.statistics import Statistics
 _ADMIN_THREADS = 4
 _ADMIN_QUEUE_CALLS_MAX = 64
 _STOP_TIMEOUT_S = 2.0
-_WATCH_INTERVAL_S = 0.5
-_DRAIN_POLL_S = 0.05
 
 _log = get_logger()
 
@@ -232,57 +227,6 @@ def serve(config: ServerConfig) -> Iterator[Server]:
     finally:
         server.begin_drain()
         server.wait_drained(config.drain_timeout_ms / 1000)
-        server.stop()
-
-
-def run_until_stopped(config: ServerConfig) -> int:
-    """Serves until SIGTERM or SIGINT, then drains; a second signal stops at once.
-
-    Returns the exit code: 0, or 1 where calls were left unanswered or a port ended by itself.
-    """
-    logs = configure_logs(config.log_format, config.log_level)
-    stop, stop_now = Event(), Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        (stop_now if stop.is_set() else stop).set()
-        del number
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    server = Server(config)
-    try:
-        server.open()
-        return _serve_and_drain(server, stop, stop_now)
-    finally:
-        logs.wait_until_written()
-
-
-def _serve_and_drain(server: Server, stop: Event, stop_now: Event) -> int:
-    # A thread of its own, so that a signal is answered while a large repository loads.
-    Thread(target=_load, args=(server,), name="thriftscore-load", daemon=True).start()
-    while not stop.wait(_WATCH_INTERVAL_S):
-        if not server.running:
-            server.stop()
-            return 1
-    _log.info("draining", timeout_ms=server.config.drain_timeout_ms)
-    server.fail_health_checks()
-    stop_now.wait(server.config.pre_stop_ms / 1000)
-    server.begin_drain()
-    deadline = time.monotonic() + server.config.drain_timeout_ms / 1000
-    drained = False
-    while not drained and not stop_now.is_set() and time.monotonic() < deadline:
-        drained = server.wait_drained(_DRAIN_POLL_S)
-    if not drained and not stop_now.is_set():
-        _log.warning("drain_timeout", timeout_ms=server.config.drain_timeout_ms)
-    stopped = server.stop()
-    return 0 if stopped and (drained or stop_now.is_set()) else 1
-
-
-def _load(server: Server) -> None:
-    try:
-        server.load()
-    except Exception:
-        _log.exception("load_failed")
         server.stop()
 
 
