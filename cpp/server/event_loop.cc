@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/plain_stream.h"
+#include "server/turns.h"
 
 namespace thriftscore::server {
 namespace {
@@ -32,6 +33,7 @@ void EventLoop::start() {
 
 // One run() for all, since Asio keeps the memory of handlers for the next ones only within it.
 void EventLoop::run() {
+  prefer_short_turns();
   const auto guard = asio::make_work_guard(*context_);
   while (!context_->stopped()) {
     try {
