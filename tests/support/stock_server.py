@@ -30,9 +30,9 @@ EVERY_CLIENT = (
 class SocketServer:
     """Serves each connection on 127.0.0.1 with `serve(socket)` in a thread of its own."""
 
-    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+    def __init__(self, serve: Callable[[socket.socket], None], port: int = 0) -> None:
         self._serve = serve
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self._connections: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
