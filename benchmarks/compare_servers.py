@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures thriftscore and its peers, and writes every sample to a JSON file.
+
+The servers run on processor 0 and the load on processor 1. All servers of a scenario, and all
+libraries of an embedded model, are measured in turn in each round. `report.py` makes the report of
+the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import fnmatch
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from embedded.measure import embedded_samples
+from rich.console import Console
+from rpc.clients import client_samples
+from rpc.connecting import SCENARIO as CONNECTING
+from rpc.connecting import connection_samples
+from rpc.machine import ROOT, commit, machine, versions
+from rpc.measure import Bench
+from rpc.models import SEED
+from rpc.scenarios import PEAK, SCENARIOS, Scenario
+from rpc.subjects import subjects
+
+SCHEMA = 1
+RESULTS = ROOT / "benchmarks" / "results"
+SCRATCH = ROOT / "build" / "bench" / "servers"
+ROUNDS, ROUNDS_QUICK = 5, 3
+CLIENTS, EMBEDDED = "clients", "embedded"
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="only the headline scenarios")
+    parser.add_argument(
+        "--only", metavar="PATTERN", default="*", help="only what is named so, such as 'rows_*'"
+    )
+    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {ROUNDS_QUICK} with --quick")
+    parser.add_argument("--output", type=Path, help="default results/<date>-<commit>.json")
+    return parser.parse_args()
+
+
+def chosen(options: argparse.Namespace) -> list[Scenario]:
+    """The scenarios to run; an open loop needs the peak that it is a share of."""
+    wanted = [
+        scenario
+        for scenario in SCENARIOS
+        if (scenario.quick or not options.quick) and fnmatch.fnmatch(scenario.name, options.only)
+    ]
+    peak = next(scenario for scenario in SCENARIOS if scenario.name == PEAK)
+    if peak not in wanted and any(scenario.share_of_peak for scenario in wanted):
+        wanted.insert(0, peak)
+    return wanted
+
+
+def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Everything that was asked for, as the JSON file has it."""
+    rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
+    began, servers = time.monotonic(), subjects()
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    with console.status("starting") as status:
+
+        def tell(what: str) -> None:
+            status.update(f"[{time.monotonic() - began:4.0f} s] {what}")
+            if not console.is_terminal:
+                console.print(f"[{time.monotonic() - began:4.0f} s] {what}", highlight=False)
+
+        def asked(part: str) -> bool:
+            return not options.quick and fnmatch.fnmatch(part, options.only)
+
+        bench = Bench(servers, SCRATCH, rounds, tell)
+        bench.run(chosen(options))
+        samples = bench.results.samples
+        if asked(CONNECTING):
+            samples += connection_samples(servers, SCRATCH, rounds, tell)
+        if asked(CLIENTS):
+            samples += client_samples(SCRATCH, tell)
+        embedded = list(embedded_samples(SCRATCH, rounds, tell)) if asked(EMBEDDED) else []
+    return {
+        "schema": SCHEMA,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "seconds": round(time.monotonic() - began),
+        "rounds": rounds,
+        "seeds": {"models": SEED},
+        "machine": machine(),
+        "versions": versions(),
+        "servers": {
+            name: {"title": one.title, "protocol": one.protocol, "settings": one.settings}
+            for name, one in servers.items()
+        },
+        "scenarios": {scenario.name: scenario.title for scenario in SCENARIOS},
+        "samples": samples,
+        "embedded": embedded,
+        "missing": bench.results.missing,
+    }
+
+
+def main() -> None:
+    """Measures, writes the file and prints its name."""
+    options, console = arguments(), Console(stderr=True)
+    results = measure(options, console)
+    name = f"{results['date'][:10]}-{results['commit'].rstrip('+')}.json"
+    output = options.output or RESULTS / name
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n")
+    print(output)
+
+
+if __name__ == "__main__":
+    main()
