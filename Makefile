@@ -17,7 +17,7 @@ CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h' -o -name CMakeLists.
 JAVA_SOURCES := $(shell find clients/java/src clients/java/pom.xml -type f)
 GO_SOURCES := $(shell find clients/go -name '*.go' -o -name 'go.*')
 
-.PHONY: help demo serve test check generate bench lock fuzz clean
+.PHONY: help demo serve test check generate bench bench-quick bench-compare bench-kernels lock fuzz clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,8 +36,17 @@ check: check-generated check-python check-cpp check-java check-go ## Check forma
 generate: $(STAMPS)/develop ## Make the generated code of all languages from the IDL
 	python3 thrift_idl/generate.py
 
-bench: $(STAMPS)/peers $(STAMPS)/preset-bench ## Measure the engine and the kernels against other libraries
-	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
+bench: $(STAMPS)/peers $(STAMPS)/java $(STAMPS)/go ## Measure against every peer and write the report (half an hour)
+	$(BIN)/python benchmarks/make_report.py "$$($(BIN)/python benchmarks/compare_servers.py)"
+
+bench-quick: $(STAMPS)/peers ## Measure the headline scenarios only; the report goes to build/bench
+	$(BIN)/python benchmarks/compare_servers.py --quick --output build/bench/quick.json
+	$(BIN)/python benchmarks/make_report.py build/bench/quick.json --report build/bench/report.md --no-readme
+
+bench-compare: ## Print what changed beyond noise from BASE=<json> to NOW=<json> (default: the newest)
+	$(BIN)/python benchmarks/compare_results.py $(BASE) $(or $(NOW),$(lastword $(sort $(wildcard benchmarks/results/*.json))))
+
+bench-kernels: $(STAMPS)/preset-bench ## Measure each kernel and the wire codec by themselves
 	cmake --build --preset bench -j $(JOBS)
 	build/bench/cpp/benchmarks/kernels_benchmark
 	build/bench/cpp/benchmarks/wire_benchmark
