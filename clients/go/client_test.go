@@ -29,7 +29,9 @@ func TestDeclaredErrorKeepsItsFieldsAndTheConnection(t *testing.T) {
 		Message:    "no model nope",
 		RetryAfter: 250 * time.Millisecond,
 		Endpoint:   server.endpoint(),
+		Method:     "score_values",
 		Model:      "nope",
+		Attempts:   1,
 	}
 	if *answer != expected {
 		t.Errorf("expected %+v, received %+v", expected, *answer)
@@ -93,25 +95,6 @@ func TestCancelEndsTheCall(t *testing.T) {
 	expectEcho(t, client, 1)
 }
 
-// The interrupt of a context that ends with the reply may come later, into the next call.
-func TestConnectionIsDroppedWhenTheContextEndsWithTheReply(t *testing.T) {
-	server := newScriptedServer(t, &echo{})
-	client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
-	ctx, cancel := context.WithCancel(context.Background())
-	reply, err := invoke(ctx, client, &callSettings{},
-		func(ctx context.Context, service *stub) (bool, error) {
-			defer cancel()
-			return service.Ping(ctx)
-		})
-	if !reply || err != nil {
-		t.Fatalf("the reply that had arrived was lost: %v, %v", reply, err)
-	}
-	expectEcho(t, client, 1)
-	if accepted := server.connections(); accepted != 2 {
-		t.Errorf("expected 2 connections, the server accepted %d", accepted)
-	}
-}
-
 func TestContextThatIsOverSendsNothing(t *testing.T) {
 	server := newScriptedServer(t, &echo{})
 	client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
@@ -141,7 +124,7 @@ func TestWaitForATurnEndsWithItsOwnContext(t *testing.T) {
 		<-proceed
 		return answer(call)
 	})
-	client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
+	client := newClient(t, server.endpoint(), alone(schedulingSlack))
 	first := make(chan error, 1)
 	go func() { first <- client.Ping(context.Background()) }()
 	<-arrived
@@ -207,9 +190,10 @@ func TestConnectionClosedWhileIdleIsReplacedUnnoticed(t *testing.T) {
 		answer(call)
 		return false
 	})
-	client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
+	client := newClient(t, server.endpoint(), alone(schedulingSlack))
 	expectEcho(t, client, 1)
-	for client.connection.alive() {
+	idle := (*client.resolver.current.Load())[0].pool.connections[0]
+	for idle.alive() || time.Since(idle.idleSince) < peekedAfter {
 		time.Sleep(time.Millisecond)
 	}
 	expectEcho(t, client, 2)
@@ -236,7 +220,7 @@ func TestRequestAboveTheFrameLimitIsRefusedUnsent(t *testing.T) {
 
 func TestGoroutinesGetTheirOwnAnswers(t *testing.T) {
 	server := newScriptedServer(t, &echo{})
-	client := newClient(t, server.endpoint(), Options{Timeout: time.Minute})
+	client := newClient(t, server.endpoint(), Options{Timeout: time.Minute, ConnectionsMax: 1})
 	var running sync.WaitGroup
 	for caller := range 16 {
 		running.Go(func() {
@@ -299,7 +283,9 @@ func TestEndpointsAndOptionsAreChecked(t *testing.T) {
 		}
 	}
 	for _, options := range []Options{
-		{Timeout: -1}, {ConnectTimeout: -1}, {Protocol: 2}, {FrameBytesMax: -1},
+		{Timeout: -1}, {ConnectTimeout: -1}, {Protocol: 2}, {Transport: 3}, {FrameBytesMax: -1},
+		{CallsPerConnectionMax: -1}, {ConnectionsMax: -1}, {AttemptsMax: -1}, {ChunkRows: -1},
+		{IdleTimeout: -1}, {ConnectionAgeMax: -1}, {ResolveInterval: -1}, {HedgeDelay: -1},
 	} {
 		if _, err := New("h:1", options); !errors.Is(err, ErrInvalidArgument) {
 			t.Errorf("%+v: expected ErrInvalidArgument, received %v", options, err)

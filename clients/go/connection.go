@@ -6,67 +6,61 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
+)
 
-	"github.com/apache/thrift/lib/go/thrift"
+const (
+	// gatheredBytesMax is the size from which a request is not copied to be sent with others.
+	gatheredBytesMax = 1 << 14
+	// stallMax is how long a call may be over before a write to a server that does not read is
+	// given up, and the connection with it.
+	stallMax = 10 * time.Millisecond
+	// stalledTriesMax allows for a process that had no processor for as long as that.
+	stalledTriesMax = 3
+	// abandonedMax bounds the replies that a connection in service may still owe to hedged calls.
+	abandonedMax = 64
 )
 
 // longAgo is a deadline that ends all pending and later I/O at once.
 var longAgo = time.Unix(1, 0)
 
-// connection is one connection to a server with one call at a time on it. Only close and interrupt
-// may be called while another goroutine is in a call.
+// connection is one connection to a server, with any number of calls on it that find their replies
+// by sequence id. It has no goroutine of its own: one of the callers that wait reads for all of
+// them (see reading.go), so that a lone caller is woken by its own reply and by nothing else. It is
+// safe for concurrent use.
 type connection struct {
 	socket   net.Conn
-	frames   *frameTransport
-	protocol thrift.TProtocol
-	sequence int32
+	codec    *codec
+	sequence atomic.Int32
+	retired  atomic.Bool // takes no new calls; closed once it has none
+
+	sending   sync.Mutex // guards the fields below and the writing to the socket
+	gathered  []byte     // requests that the next flush sends
+	isFlusher bool       // whether a caller has promised to flush
+
+	mutex     sync.Mutex // guards the fields below
+	waiting   []*ticket  // in the order in which they were sent
+	abandoned []int32    // calls whose replies are dropped
+	leader    *ticket    // reads for all; only it may use inbox
+	broken    error      // set once, when the socket is closed
+	inbox     inbox
+
+	// The fields below belong to the pool.
+	outstanding int
+	expires     time.Time
+	idleSince   time.Time
 }
 
-var _ thrift.TClient = (*connection)(nil)
-
-// dial connects within the deadline and the connect timeout.
-func dial(ctx context.Context, to address, options Options, deadline time.Time) (
-	*connection, error) {
-	dialer := net.Dialer{Timeout: options.ConnectTimeout, Deadline: deadline}
-	socket, err := dialer.DialContext(ctx, to.network, to.target)
-	if err != nil {
-		return nil, err
-	}
-	if tcp, isTCP := socket.(*net.TCPConn); isTCP {
-		if err := tcp.SetNoDelay(true); err != nil {
-			_ = socket.Close()
-			return nil, err
-		}
-	}
-	return newConnection(socket, options), nil
+func newConnection(socket net.Conn, codec *codec) *connection {
+	return &connection{socket: socket, codec: codec, inbox: inbox{source: socket, codec: codec}}
 }
 
-func newConnection(socket net.Conn, options Options) *connection {
-	frames := &frameTransport{connection: socket, frameBytesMax: options.FrameBytesMax}
-	return &connection{socket: socket, frames: frames, protocol: options.protocolOver(frames)}
-}
-
-// within bounds all I/O until the returned function is called: by the deadline, and by ctx where it
-// can be cancelled. That function returns false if ctx was done, after which the connection must
-// not be used again.
-func (c *connection) within(ctx context.Context, deadline time.Time) (
-	release func() bool, err error) {
-	if err := c.socket.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	if ctx.Done() == nil {
-		return func() bool { return true }, nil
-	}
-	return context.AfterFunc(ctx, c.interrupt), nil
-}
-
-// interrupt ends the I/O of the call in progress.
-func (c *connection) interrupt() { _ = c.socket.SetDeadline(longAgo) }
-
-func (c *connection) close() { _ = c.socket.Close() }
-
-// callError is a failure of a call with what was being done.
+// callError is a failure of an attempt with what was being done.
 type callError struct {
 	operation string
 	error
@@ -74,87 +68,195 @@ type callError struct {
 
 func (e *callError) Unwrap() error { return e.error }
 
-// Call sends one call and reads its reply into result. It implements thrift.TClient for the
-// generated code. Errors are a thrift.TApplicationException, which the server sent, or a
-// *callError, after which the state of the connection is unknown, or local and wrap
-// ErrInvalidArgument.
-func (c *connection) Call(ctx context.Context, method string, arguments, result thrift.TStruct) (
-	thrift.ResponseMeta, error) {
-	var none thrift.ResponseMeta
-	c.sequence++
-	if err := c.encode(ctx, method, arguments); err != nil {
-		return none, &callError{"write", err}
-	}
-	if err := c.frames.send(); err != nil {
-		return none, &callError{"write", err}
-	}
-	if err := c.frames.receive(); err != nil {
-		return none, &callError{"read", err}
-	}
-	exception, err := c.decode(ctx, method, result)
+// errHedged is why an attempt is ended whose call another attempt has answered.
+var errHedged = errors.New("another attempt has answered")
+
+// exchange sends a call and returns its reply, decoded. Errors are what the server declared, or a
+// *callError, or local and wrap ErrInvalidArgument.
+func (c *connection) exchange(ctx context.Context, call *call, deadline time.Time) (
+	reply any, err error) {
+	own := newTicket(call.method, deadline)
+	own.sequence = c.sequence.Add(1) & 0x7fff_ffff
+	request, err := call.begin(c.codec, own.sequence, deadline)
 	if err != nil {
-		return none, &callError{"read", err}
+		return nil, err
 	}
-	if exception != nil {
-		return none, exception
+	if err := c.register(own); err != nil {
+		c.codec.recycle(request)
+		return nil, &callError{"write", err}
 	}
-	return none, nil
-}
-
-func (c *connection) encode(ctx context.Context, method string, arguments thrift.TStruct) error {
-	c.frames.begin()
-	if err := c.protocol.WriteMessageBegin(ctx, method, thrift.CALL, c.sequence); err != nil {
-		return err
-	}
-	if err := arguments.Write(ctx, c.protocol); err != nil {
-		return err
-	}
-	return c.protocol.WriteMessageEnd(ctx)
-}
-
-// decode reads the received message, which must be the whole reply to the call and nothing else.
-func (c *connection) decode(ctx context.Context, method string, result thrift.TStruct) (
-	exception thrift.TApplicationException, err error) {
-	name, kind, sequence, err := c.protocol.ReadMessageBegin(ctx)
+	release := c.interruptible(ctx, own)
+	err = c.send(own, request.written)
+	c.codec.recycle(request)
 	if err != nil {
-		return nil, violation("the reply to %s cannot be read: %w", method, err)
+		c.fail(stalled(err))
+		release()
+		return nil, &callError{"write", own.cause(err)}
 	}
-	if name != method || sequence != c.sequence {
-		return nil, violation("expected the reply to %s number %d, received %.200q number %d",
-			method, c.sequence, name, sequence)
-	}
-	switch kind {
-	case thrift.REPLY:
-		err = readResult(ctx, c.protocol, result)
-	case thrift.EXCEPTION:
-		exception = thrift.NewTApplicationException(thrift.UNKNOWN_APPLICATION_EXCEPTION, "")
-		err = exception.Read(ctx, c.protocol)
-	default:
-		return nil, violation("expected a reply to %s, received message type %d", method, kind)
-	}
+	err = c.await(ctx, own)
+	isReusable := release()
 	if err != nil {
-		return nil, violation("the reply to %s cannot be read: %w", method, err)
+		return nil, &callError{"read", err}
 	}
-	if rest := c.frames.RemainingBytes(); rest > 0 {
-		return nil, violation("%d bytes follow the reply to %s in its frame", rest, method)
+	reply, err = call.read(c.codec, own.reply)
+	if errors.Is(err, ErrProtocolViolation) {
+		c.fail(errBrokenByOther)
+		return nil, &callError{"read", err}
 	}
-	return exception, nil
+	if isReusable {
+		own.recycle()
+	}
+	return reply, err
 }
 
-// outcome is a generated result struct.
-type outcome interface {
-	IsSetSuccess() bool
-	IsSetError() bool
+// stalled is what the other calls of a connection get when one could not be written: what was a
+// time-out to that one is none to them.
+func stalled(err error) error {
+	if isTimeout(err) {
+		return errors.New("closed after a request that could not be sent whole in its time")
+	}
+	return err
 }
 
-// readResult reads a result, which must have a value or an error: the generated stub would take the
-// lack of both for false or for an empty list.
-func readResult(ctx context.Context, protocol thrift.TProtocol, result thrift.TStruct) error {
-	if err := result.Read(ctx, protocol); err != nil {
-		return err
+// errBrokenByOther is what the other calls of a connection get when a reply to one was nonsense.
+var errBrokenByOther = errors.New("closed after a reply to another call that made no sense")
+
+// register makes the connection know a call before its reply can come.
+func (c *connection) register(own *ticket) error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.broken != nil {
+		return c.broken
 	}
-	if ends, known := result.(outcome); known && !ends.IsSetSuccess() && !ends.IsSetError() {
-		return errors.New("it has neither a result nor an error")
-	}
+	c.waiting = append(c.waiting, own)
 	return nil
+}
+
+// interruptible ends the I/O of a call when ctx is done, until the returned function is called,
+// which reports whether that is certain never to happen.
+func (c *connection) interruptible(ctx context.Context, own *ticket) (release func() bool) {
+	if ctx.Done() == nil {
+		return alwaysTrue
+	}
+	return context.AfterFunc(ctx, func() { c.interrupt(own) })
+}
+
+func alwaysTrue() bool { return true }
+
+// interrupt ends what the call is doing on the socket, if it is.
+func (c *connection) interrupt(own *ticket) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	own.isInterrupted = true
+	if c.leader == own {
+		_ = c.socket.SetReadDeadline(longAgo)
+	}
+	if own.isWriting {
+		_ = c.socket.SetWriteDeadline(time.Now().Add(stallMax))
+	}
+}
+
+// send writes a request, or leaves it to a caller that is about to write. Callers that become ready
+// together, as those whose replies arrived together do, are so sent in one write.
+func (c *connection) send(own *ticket, request []byte) error {
+	isAlone := c.isAlone()
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if len(request) >= gatheredBytesMax || isAlone {
+		if err := c.flush(own); err != nil {
+			return err
+		}
+		return c.write(own, request)
+	}
+	c.gathered = append(c.gathered, request...)
+	if c.isFlusher {
+		return nil
+	}
+	c.isFlusher = true
+	c.sending.Unlock()
+	runtime.Gosched()
+	c.sending.Lock()
+	c.isFlusher = false
+	return c.flush(own)
+}
+
+// isAlone reports whether there is one call on the connection.
+func (c *connection) isAlone() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return len(c.waiting) == 1
+}
+
+// flush writes what was gathered. The caller holds sending.
+func (c *connection) flush(own *ticket) error {
+	if len(c.gathered) == 0 {
+		return nil
+	}
+	err := c.write(own, c.gathered)
+	c.gathered = kept(c.gathered)
+	return err
+}
+
+// write writes within the deadline of the call. What it writes may be of others in part, so it gets
+// a chance to go out even where that deadline is over. The caller holds sending.
+func (c *connection) write(own *ticket, data []byte) error {
+	var count int
+	err := os.ErrDeadlineExceeded
+	for try := 0; try < stalledTriesMax && count == 0 && isTimeout(err); try++ {
+		if err = c.beginWrite(own); err == nil {
+			count, err = c.socket.Write(data)
+		}
+	}
+	c.mutex.Lock()
+	own.isWriting = false
+	c.mutex.Unlock()
+	return err
+}
+
+func (c *connection) beginWrite(own *ticket) error {
+	latest := time.Now().Add(stallMax)
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	own.isWriting = true
+	if own.deadline.After(latest) && !own.isInterrupted {
+		latest = own.deadline
+	}
+	return c.socket.SetWriteDeadline(latest)
+}
+
+// fail closes the connection and ends the calls on it with the cause.
+func (c *connection) fail(cause error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.retired.Store(true)
+	if c.broken != nil {
+		return
+	}
+	c.broken = cause
+	_ = c.socket.Close()
+	for _, each := range c.waiting {
+		each.finish(nil, cause)
+	}
+	c.waiting, c.leader = nil, nil
+}
+
+// abandon forgets a call whose caller has gone. Its reply, if it comes, is dropped. The caller
+// holds mutex.
+func (c *connection) abandon(own *ticket, keep bool) {
+	index := slices.Index(c.waiting, own)
+	if index < 0 {
+		return
+	}
+	c.waiting = slices.Delete(c.waiting, index, index+1)
+	c.abandoned = append(c.abandoned, own.sequence)
+	if !keep || len(c.abandoned) > abandonedMax {
+		c.retired.Store(true)
+	}
+}
+
+// owesReplies reports whether replies may still come to calls that were given up.
+func (c *connection) owesReplies() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return len(c.abandoned) > 0
 }

@@ -71,23 +71,39 @@ type ServerError struct {
 	Retryable bool
 	// RetryAfter is how long to wait before a retry; 0 means no advice.
 	RetryAfter time.Duration
-	// Endpoint is the server that answered, as given to New.
+	// Endpoint is the server that answered, as given to New; of a name, with the address.
 	Endpoint string
+	// Method is the method of the contract, such as "score".
+	Method string
 	// Model is the model that the call named; empty where it named none.
 	Model string
+	// Attempts is how many attempts the call took; this is the outcome of the last.
+	Attempts int
 }
 
-// Error names the code, the server, the model and the server's reason.
+// Error names the method, the model, the server, how many attempts there were, and the reason.
 func (e *ServerError) Error() string {
 	code := e.Code.String()
 	if _, known := errorsByCode[e.Code]; !known {
 		code = fmt.Sprintf("error code %d", int64(e.Code))
 	}
-	if e.Model == "" {
-		return fmt.Sprintf("thriftscore: %s from %s: %s", code, e.Endpoint, e.Message)
+	return fmt.Sprintf("thriftscore: %s: %s: %s",
+		subject(e.Method, e.Model, e.Endpoint, e.Attempts), code, e.Message)
+}
+
+// subject says what an error is about.
+func subject(method, model, endpoint string, attempts int) string {
+	text := method
+	if model != "" {
+		text += fmt.Sprintf(" with model %q", model)
 	}
-	return fmt.Sprintf("thriftscore: %s from %s for model %q: %s",
-		code, e.Endpoint, e.Model, e.Message)
+	if endpoint != "" {
+		text += " at " + endpoint
+	}
+	if attempts > 1 {
+		text += fmt.Sprintf(", attempt %d", attempts)
+	}
+	return text
 }
 
 // Is reports whether target is the error of this code, such as ErrModelNotFound. The code
@@ -104,16 +120,25 @@ func (e *ServerError) Is(target error) bool {
 type TransportError struct {
 	// Op is what was being done: "wait", "connect", "write" or "read".
 	Op string
-	// Endpoint is the server, as given to New.
+	// Endpoint is the server, as given to New; of a name, with the address. It is all that were
+	// given where none had been chosen.
 	Endpoint string
+	// Method is the method of the contract, such as "score".
+	Method string
+	// Model is the model that the call named; empty where it named none.
+	Model string
+	// Attempts is how many attempts the call took; this is the outcome of the last.
+	Attempts int
 	// Err wraps one of ErrConnectFailed, ErrTimedOut, ErrConnectionLost, ErrProtocolViolation,
 	// ErrClosed or context.Canceled, and the cause.
 	Err error
 }
 
-// Error names the operation, the server and the cause.
+// Error names the method, the model, the server, how many attempts there were, what was being done
+// and the cause.
 func (e *TransportError) Error() string {
-	return fmt.Sprintf("thriftscore: %s %s: %v", e.Op, e.Endpoint, e.Err)
+	return fmt.Sprintf("thriftscore: %s: %s: %v",
+		subject(e.Method, e.Model, e.Endpoint, e.Attempts), e.Op, e.Err)
 }
 
 // Unwrap returns Err.
@@ -122,15 +147,18 @@ func (e *TransportError) Unwrap() error { return e.Err }
 // Timeout reports whether the deadline passed, as net.Error has it.
 func (e *TransportError) Timeout() bool { return errors.Is(e.Err, ErrTimedOut) }
 
+// errTimedOut is what every call ends with whose deadline passes.
+var errTimedOut = fmt.Errorf("%w: %w", ErrTimedOut, context.DeadlineExceeded)
+
 // classify says which of the transport errors a cause is, for a call under ctx.
 func classify(ctx context.Context, cause error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Canceled
-	case errors.Is(cause, ErrProtocolViolation), errors.Is(cause, ErrTimedOut):
+	case errors.Is(cause, ErrProtocolViolation), errors.Is(cause, ErrClosed):
 		return cause
 	case isTimeout(cause):
-		return fmt.Errorf("%w: %w", ErrTimedOut, context.DeadlineExceeded)
+		return errTimedOut
 	default:
 		return fmt.Errorf("%w: %w", ErrConnectionLost, cause)
 	}

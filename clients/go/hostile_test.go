@@ -7,10 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -157,7 +154,7 @@ func TestHostileServerGivesTypedErrorInTimeAndNextCallWorks(t *testing.T) {
 		t.Run(hostile.name, func(t *testing.T) {
 			t.Parallel()
 			server := newScriptedServer(t, &echo{}, answer, hostile.behave)
-			client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
+			client := newClient(t, server.endpoint(), alone(schedulingSlack))
 			expectEcho(t, client, 1)
 
 			err := expectEnds(t, func(ctx context.Context) error {
@@ -229,7 +226,7 @@ func TestReplyToAnotherRequestIsRefused(t *testing.T) {
 				response.RequestID = &request
 			}
 			server := newScriptedServer(t, &fixed{response: response})
-			client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
+			client := newClient(t, server.endpoint(), alone(schedulingSlack))
 			for range 2 {
 				_, err := client.Score(context.Background(), "m", Rows[float32]{{1}},
 					WithRequestID(request))
@@ -250,51 +247,6 @@ type fixed struct {
 
 func (f *fixed) Score(context.Context, *idl.ScoreRequest) (*idl.ScoreResponse, error) {
 	return f.response, nil
-}
-
-func TestLateReplyIsNeverDeliveredToAnotherCall(t *testing.T) {
-	const callers, calls = 4, 150
-	dawdle := func(call *exchange) bool {
-		time.Sleep(time.Duration(rand.IntN(3000)) * time.Microsecond)
-		return answer(call)
-	}
-	script := make([]behaviour, 2*callers*calls)
-	for index := range script {
-		script[index] = dawdle
-	}
-	server := newScriptedServer(t, &echo{}, script...)
-	client := newClient(t, server.endpoint(), Options{Timeout: schedulingSlack})
-	outcomes := make([][2]int, callers) // answered, timed out
-	var running sync.WaitGroup
-	for caller := range callers {
-		running.Go(func() {
-			for call := range calls {
-				err := echoWithin(client, float64(caller*calls+call), time.Duration(rand.IntN(6)))
-				switch {
-				case err == nil:
-					outcomes[caller][0]++
-				case errors.Is(err, ErrTimedOut):
-					outcomes[caller][1]++
-				default:
-					t.Error(err)
-				}
-			}
-		})
-	}
-	running.Wait()
-	t.Logf("answered and timed out, by caller: %v", outcomes)
-	expectEcho(t, client, -1)
-}
-
-// echoWithin makes a call with a deadline; an answer must be to this very call.
-func echoWithin(client *Client, value float64, milliseconds time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), milliseconds*time.Millisecond)
-	defer cancel()
-	scores, err := client.ScoreValues(ctx, "echo", []float64{value})
-	if err == nil && (len(scores) != 1 || scores[0] != value) {
-		return fmt.Errorf("call %v received the answer %v", value, scores)
-	}
-	return err
 }
 
 func TestSecondReplyIsNeverDeliveredToTheNextCall(t *testing.T) {

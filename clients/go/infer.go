@@ -156,14 +156,18 @@ func (c *Client) Infer(ctx context.Context, model string, request InferRequest,
 	settings := c.settings(model, options)
 	wire := request.wire()
 	wire.ModelName, wire.ModelVersion, wire.Context = model, settings.version, settings.context
-	return invoke(ctx, c, settings,
-		func(ctx context.Context, service *stub) (*InferResponse, error) {
-			response, err := service.Infer(ctx, wire)
-			if err != nil {
+	return invoke[*InferResponse](ctx, c, &call{
+		callSettings: settings,
+		method:       "infer",
+		arguments:    &thriftscoreidl.ScoringServiceInferArgs{Request: wire},
+		decode: func(ctx context.Context, from *message) (any, error) {
+			var result thriftscoreidl.ScoringServiceInferResult
+			if err := readResult(ctx, from, &result); err != nil {
 				return nil, err
 			}
-			return settings.inferred(response, request.ID)
-		})
+			return settings.inferred(result.Success, request.ID)
+		},
+	})
 }
 
 func (r InferRequest) wire() *thriftscoreidl.InferRequest {

@@ -3,18 +3,17 @@
 package thriftscore
 
 import (
-	"fmt"
+	"context"
+	"crypto/tls"
+	"log/slog"
 	"math"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
-
-	"github.com/thriftscore/thriftscore/clients/go/gen/thriftscoreidl"
 )
 
-// Protocol is the encoding of messages inside frames. The server detects which one is used.
+// Protocol is the encoding of messages. The server detects which one is used.
 type Protocol int
 
 const (
@@ -24,53 +23,168 @@ const (
 	Compact
 )
 
+// String is the name of the protocol in lower case.
+func (p Protocol) String() string {
+	if p == Compact {
+		return "compact"
+	}
+	return "binary"
+}
+
+// Transport is what is put around messages. The server detects which one is used.
+type Transport int
+
 const (
-	defaultTimeout        = time.Second
-	defaultConnectTimeout = time.Second
-	defaultFrameBytesMax  = 16_384_000
+	// Framed puts the length before each message. It is the default.
+	Framed Transport = iota
+	// Unframed puts nothing around messages, for servers that have no other transport. Where a
+	// reply ends is found out by reading over it, which takes longer.
+	Unframed
+	// Header is THeader without transforms.
+	Header
+)
+
+const (
+	defaultTimeout         = time.Second
+	defaultConnectTimeout  = time.Second
+	defaultFrameBytesMax   = 16_384_000
+	defaultCallsMax        = 32
+	defaultConnectionsMax  = 2
+	defaultSoleConnections = 16
+	defaultIdleTimeout     = 60 * time.Second
+	defaultConnectionAge   = 300 * time.Second
+	defaultResolveInterval = 30 * time.Second
+	defaultAttemptsMax     = 3
+	defaultChunkRows       = 16_384
+	defaultChunksMax       = 8
 )
 
 // Options configure a Client. The zero value of every field means its default.
 type Options struct {
-	// Timeout bounds a call whose context has no deadline, waiting and connecting included.
-	// Default: 1 s.
+	// Timeout bounds a call whose context has no deadline: waiting, connecting and retries
+	// included. Default: 1 s.
 	Timeout time.Duration
-	// ConnectTimeout bounds the dialling of a connection, within the call's deadline.
-	// Default: 1 s.
+	// ConnectTimeout bounds the dialling of a connection, within the call's deadline. A call that
+	// can be tried at another server gives it half of its time at most. Default: 1 s.
 	ConnectTimeout time.Duration
 	// Protocol is Binary (default) or Compact.
 	Protocol Protocol
+	// Transport is Framed (default), Unframed or Header.
+	Transport Transport
 	// FrameBytesMax bounds a message in either direction, in bytes. It is to be that of the
 	// server. Default: 16,384,000.
 	FrameBytesMax int
 	// AuthToken is sent as bearer token with every request that has a context; the methods
 	// score_values, score_named and those about servers and models have none.
 	AuthToken string
+	// TLS, where it is set, encrypts all TCP and Unix connections; its ServerName, where it is
+	// empty, is the host of the endpoint ("localhost" for Unix sockets). Default: none.
+	TLS *tls.Config
+
+	// CallsPerConnectionMax is how many calls may be on a connection at once. With 1 each call
+	// has its connection to itself. Default: 32.
+	CallsPerConnectionMax int
+	// ConnectionsMax is how many connections there may be to each address. Default: 2, or 16
+	// where CallsPerConnectionMax is 1.
+	ConnectionsMax int
+	// IdleTimeout is after how long an unused connection is closed. It should be less than that
+	// of the server, 300 s. Default: 60 s.
+	IdleTimeout time.Duration
+	// ConnectionAgeMax, give or take a tenth, is how old a connection becomes, so that load
+	// finds new servers. Default: 300 s.
+	ConnectionAgeMax time.Duration
+	// ResolveInterval is how often names are looked up anew. Default: 30 s.
+	ResolveInterval time.Duration
+	// LookupHost looks up the addresses of a name. Default: that of net.DefaultResolver.
+	LookupHost func(ctx context.Context, host string) ([]string, error)
+
+	// AttemptsMax is how often a call is sent at most; 1 turns retries off. Default: 3.
+	AttemptsMax int
+	// Hedging sends a call that takes long to a second server, and takes the answer that comes
+	// first. Default: off.
+	Hedging bool
+	// HedgeDelay is after how long a call is hedged. Default: the 0.95 quantile of latencies.
+	HedgeDelay time.Duration
+
+	// ChunkRows is how many rows ScoreBatch sends in one request at most. Default: 16,384.
+	ChunkRows int
+	// ChunksMax is how many requests of one ScoreBatch are on their way at once. Default: 8.
+	ChunksMax int
+
+	// Interceptors surround every call, the first one outermost.
+	Interceptors []Interceptor
+	// Observer is told of calls and attempts.
+	Observer Observer
+	// Logger is told of servers that go out of service (WARN), come back (INFO), and of retries
+	// (DEBUG). Default: none.
+	Logger *slog.Logger
+	// Traceparent returns the W3C Trace Context to send with a call, empty for none. WithTraceparent
+	// goes before it. The package otel, a module of its own beside this one, has one for
+	// OpenTelemetry. Default: none.
+	Traceparent func(context.Context) string
 }
 
 // withDefaults fills in the defaults and refuses values out of range.
 func (o Options) withDefaults() (Options, error) {
-	if o.Timeout < 0 || o.ConnectTimeout < 0 {
-		return o, invalid("timeouts must not be negative, received Timeout %v, ConnectTimeout %v",
-			o.Timeout, o.ConnectTimeout)
+	if err := o.check(); err != nil {
+		return o, err
 	}
-	if o.Protocol != Binary && o.Protocol != Compact {
-		return o, invalid("protocol must be Binary or Compact, received %d", o.Protocol)
+	setDefault(&o.Timeout, defaultTimeout)
+	setDefault(&o.ConnectTimeout, defaultConnectTimeout)
+	setDefault(&o.FrameBytesMax, defaultFrameBytesMax)
+	setDefault(&o.CallsPerConnectionMax, defaultCallsMax)
+	if o.CallsPerConnectionMax == 1 {
+		setDefault(&o.ConnectionsMax, defaultSoleConnections)
 	}
-	if o.FrameBytesMax < 0 || o.FrameBytesMax > math.MaxInt32 {
-		return o, invalid("FrameBytesMax must be 1 to %d, received %d",
-			math.MaxInt32, o.FrameBytesMax)
+	setDefault(&o.ConnectionsMax, defaultConnectionsMax)
+	setDefault(&o.IdleTimeout, defaultIdleTimeout)
+	setDefault(&o.ConnectionAgeMax, defaultConnectionAge)
+	setDefault(&o.ResolveInterval, defaultResolveInterval)
+	setDefault(&o.AttemptsMax, defaultAttemptsMax)
+	setDefault(&o.ChunkRows, defaultChunkRows)
+	setDefault(&o.ChunksMax, defaultChunksMax)
+	if o.LookupHost == nil {
+		o.LookupHost = net.DefaultResolver.LookupHost
 	}
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.ConnectTimeout == 0 {
-		o.ConnectTimeout = defaultConnectTimeout
-	}
-	if o.FrameBytesMax == 0 {
-		o.FrameBytesMax = defaultFrameBytesMax
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (o Options) check() error {
+	for name, value := range map[string]time.Duration{
+		"Timeout": o.Timeout, "ConnectTimeout": o.ConnectTimeout, "IdleTimeout": o.IdleTimeout,
+		"ConnectionAgeMax": o.ConnectionAgeMax, "ResolveInterval": o.ResolveInterval,
+		"HedgeDelay": o.HedgeDelay,
+	} {
+		if value < 0 {
+			return invalid("%s must not be negative, received %v", name, value)
+		}
+	}
+	for name, value := range map[string]int{
+		"FrameBytesMax": o.FrameBytesMax, "CallsPerConnectionMax": o.CallsPerConnectionMax,
+		"ConnectionsMax": o.ConnectionsMax, "AttemptsMax": o.AttemptsMax,
+		"ChunkRows": o.ChunkRows, "ChunksMax": o.ChunksMax,
+	} {
+		if value < 0 || value > math.MaxInt32 {
+			return invalid("%s must be 1 to %d, received %d", name, math.MaxInt32, value)
+		}
+	}
+	if o.Protocol != Binary && o.Protocol != Compact {
+		return invalid("Protocol must be Binary or Compact, received %d", o.Protocol)
+	}
+	if o.Transport < Framed || o.Transport > Header {
+		return invalid("Transport must be Framed, Unframed or Header, received %d", o.Transport)
+	}
+	return nil
 }
 
 // protocolOver returns the protocol that reads and writes messages on transport. Strings and
@@ -86,81 +200,4 @@ func (o Options) protocolOver(transport thrift.TTransport) thrift.TProtocol {
 		return thrift.NewTCompactProtocolConf(transport, configuration)
 	}
 	return thrift.NewTBinaryProtocolConf(transport, configuration)
-}
-
-// address is where a server listens.
-type address struct {
-	network, target string
-}
-
-// parseEndpoint reads "host:port" and "unix:/path".
-func parseEndpoint(endpoint string) (address, error) {
-	if path, isUnix := strings.CutPrefix(endpoint, "unix:"); isUnix {
-		if path == "" {
-			return address{}, invalid("endpoint %q has no path after unix:", endpoint)
-		}
-		return address{"unix", path}, nil
-	}
-	if _, port, err := net.SplitHostPort(endpoint); err != nil || port == "" {
-		return address{}, invalid("endpoint must be host:port or unix:/path, received %q", endpoint)
-	}
-	return address{"tcp", endpoint}, nil
-}
-
-// A CallOption changes one call.
-type CallOption func(*callSettings)
-
-// callSettings are what a call sends beside its data.
-type callSettings struct {
-	model   string
-	version string
-	context *thriftscoreidl.RequestContext
-}
-
-// WithVersion asks for a version of the model by number ("3") or label ("stable") instead of its
-// default version.
-func WithVersion(version string) CallOption {
-	return func(settings *callSettings) { settings.version = version }
-}
-
-// WithRequestID names the request, in at most 128 bytes, in the server's logs and in the reply. A
-// reply that does not carry the same identifier is refused with ErrProtocolViolation.
-func WithRequestID(id string) CallOption {
-	return func(settings *callSettings) { settings.context.RequestID = &id }
-}
-
-// WithTraceparent sends the W3C Trace Context of the caller's span.
-func WithTraceparent(traceparent string) CallOption {
-	return func(settings *callSettings) { settings.context.Traceparent = &traceparent }
-}
-
-// settings applies the options to a call for a model.
-func (c *Client) settings(model string, options []CallOption) *callSettings {
-	settings := &callSettings{model: model, context: &thriftscoreidl.RequestContext{}}
-	if c.options.AuthToken != "" {
-		settings.context.AuthToken = &c.options.AuthToken
-	}
-	for _, option := range options {
-		option(settings)
-	}
-	return settings
-}
-
-// checkEcho refuses a reply to another request than the one sent.
-func (s *callSettings) checkEcho(received *string) error {
-	if s.context.RequestID == nil {
-		return nil
-	}
-	return checkEcho("request_id", *s.context.RequestID, received)
-}
-
-func checkEcho(field, sent string, received *string) error {
-	if received != nil && *received == sent {
-		return nil
-	}
-	found := "none"
-	if received != nil {
-		found = fmt.Sprintf("%.200q", *received)
-	}
-	return violation("expected a reply with %s %q, received %s", field, sent, found)
 }

@@ -4,57 +4,46 @@ package thriftscore
 
 import (
 	"context"
-	"encoding/binary"
-	"math"
 
 	"github.com/thriftscore/thriftscore/clients/go/gen/thriftscoreidl"
 )
 
-// Result is a matrix of numbers that a model made: scores, or normalised rows.
-type Result struct {
-	// Values are the rows one after the other. FP32 results are widened, which is exact.
-	Values []float64
-	// Rows is the number of rows, as many as were sent, in their order.
-	Rows int
-	// Columns is the number of values for a row. Of scores there is 1 for regression and binary
-	// classification, else one for each class.
-	Columns int
-	// Datatype is the type of the values on the wire: for scores the model's precision.
-	Datatype DataType
-	// ModelVersion is the version that answered, as a number.
-	ModelVersion string
-	// RequestID is that of the request; empty where it had none.
-	RequestID string
-}
-
-// Row returns the values of row index, 0 to Rows-1, as part of Values.
-func (r *Result) Row(index int) []float64 {
-	return r.Values[index*r.Columns : (index+1)*r.Columns : (index+1)*r.Columns]
-}
-
 // Score scores rows with a model: f(x) = link(bias + sum of weight * term(x)).
 func (c *Client) Score(ctx context.Context, model string, features Features,
 	options ...CallOption) (*Result, error) {
+	call, err := c.settings(model, options).scoreCall(features)
+	if err != nil {
+		return nil, err
+	}
+	return invoke[*Result](ctx, c, call)
+}
+
+func (s *callSettings) scoreCall(features Features) (*call, error) {
 	encoded, err := encode(features)
 	if err != nil {
 		return nil, err
 	}
-	settings := c.settings(model, options)
-	request := &thriftscoreidl.ScoreRequest{
-		ModelName:    model,
-		ModelVersion: settings.version,
-		Features:     encoded.data,
-		Datatype:     encoded.datatype,
-		Context:      settings.context,
-		Columns:      encoded.columnsField(),
-	}
-	return invoke(ctx, c, settings, func(ctx context.Context, service *stub) (*Result, error) {
-		response, err := service.Score(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		return settings.scores(response, encoded.rows)
-	})
+	return &call{
+		callSettings: s,
+		method:       "score",
+		arguments: &thriftscoreidl.ScoringServiceScoreArgs{
+			Request: &thriftscoreidl.ScoreRequest{
+				ModelName:    s.model,
+				ModelVersion: s.version,
+				Features:     encoded.data,
+				Datatype:     encoded.datatype,
+				Context:      s.context,
+				Columns:      encoded.columnsField(),
+			},
+		},
+		decode: func(ctx context.Context, from *message) (any, error) {
+			var result thriftscoreidl.ScoringServiceScoreResult
+			if err := readResult(ctx, from, &result); err != nil {
+				return nil, err
+			}
+			return s.scores(result.Success, encoded.rows)
+		},
+	}, nil
 }
 
 // ScoreSparse scores rows in compressed sparse row form.
@@ -65,21 +54,27 @@ func (c *Client) ScoreSparse(ctx context.Context, model string, features SparseF
 	}
 	encoded := features.encodeSparse()
 	settings := c.settings(model, options)
-	request := &thriftscoreidl.SparseScoreRequest{
-		ModelName:    model,
-		ModelVersion: settings.version,
-		Indptr:       encoded.indptr,
-		Indices:      encoded.indices,
-		Values:       encoded.values,
-		Datatype:     encoded.datatype,
-		Context:      settings.context,
-	}
-	return invoke(ctx, c, settings, func(ctx context.Context, service *stub) (*Result, error) {
-		response, err := service.ScoreSparse(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		return settings.scores(response, encoded.rows)
+	return invoke[*Result](ctx, c, &call{
+		callSettings: settings,
+		method:       "score_sparse",
+		arguments: &thriftscoreidl.ScoringServiceScoreSparseArgs{
+			Request: &thriftscoreidl.SparseScoreRequest{
+				ModelName:    model,
+				ModelVersion: settings.version,
+				Indptr:       encoded.indptr,
+				Indices:      encoded.indices,
+				Values:       encoded.values,
+				Datatype:     encoded.datatype,
+				Context:      settings.context,
+			},
+		},
+		decode: func(ctx context.Context, from *message) (any, error) {
+			var result thriftscoreidl.ScoringServiceScoreSparseResult
+			if err := readResult(ctx, from, &result); err != nil {
+				return nil, err
+			}
+			return settings.scores(result.Success, encoded.rows)
+		},
 	})
 }
 
@@ -87,9 +82,13 @@ func (c *Client) ScoreSparse(ctx context.Context, model string, features SparseF
 // place for a deadline or a token: the server does not know how long the caller waits.
 func (c *Client) ScoreValues(ctx context.Context, model string, values []float64) (
 	[]float64, error) {
-	settings := &callSettings{model: model}
-	return invoke(ctx, c, settings, func(ctx context.Context, service *stub) ([]float64, error) {
-		return service.ScoreValues(ctx, model, values)
+	return invoke[[]float64](ctx, c, &call{
+		callSettings: &callSettings{model: model},
+		method:       "score_values",
+		arguments: &thriftscoreidl.ScoringServiceScoreValuesArgs{
+			ModelName: model, Values: values,
+		},
+		decode: decodePlain[[]float64, thriftscoreidl.ScoringServiceScoreValuesResult],
 	})
 }
 
@@ -97,49 +96,74 @@ func (c *Client) ScoreValues(ctx context.Context, model string, values []float64
 // that is absent is a missing value. Deadline and token: as for ScoreValues.
 func (c *Client) ScoreNamed(ctx context.Context, model string, features map[string]float64) (
 	[]float64, error) {
-	settings := &callSettings{model: model}
-	return invoke(ctx, c, settings, func(ctx context.Context, service *stub) ([]float64, error) {
-		return service.ScoreNamed(ctx, model, features)
+	return invoke[[]float64](ctx, c, &call{
+		callSettings: &callSettings{model: model},
+		method:       "score_named",
+		arguments: &thriftscoreidl.ScoringServiceScoreNamedArgs{
+			ModelName: model, Features: features,
+		},
+		decode: decodePlain[[]float64, thriftscoreidl.ScoringServiceScoreNamedResult],
 	})
 }
 
 // Normalize returns (x - mean) / scale, by column, with the model's normaliser.
 func (c *Client) Normalize(ctx context.Context, model string, rows Features,
 	options ...CallOption) (*Result, error) {
-	return c.transform(ctx, model, rows, (*stub).Normalize, options)
+	settings := c.settings(model, options)
+	encoded, request, err := settings.normalizeRequest(rows)
+	if err != nil {
+		return nil, err
+	}
+	return invoke[*Result](ctx, c, &call{
+		callSettings: settings,
+		method:       "normalize",
+		arguments:    &thriftscoreidl.ScoringServiceNormalizeArgs{Request: request},
+		decode: func(ctx context.Context, from *message) (any, error) {
+			var result thriftscoreidl.ScoringServiceNormalizeResult
+			if err := readResult(ctx, from, &result); err != nil {
+				return nil, err
+			}
+			return settings.transformed(result.Success, encoded.rows)
+		},
+	})
 }
 
 // Denormalize returns mean + scale * x, by column: the inverse of Normalize.
 func (c *Client) Denormalize(ctx context.Context, model string, rows Features,
 	options ...CallOption) (*Result, error) {
-	return c.transform(ctx, model, rows, (*stub).Denormalize, options)
-}
-
-type transformMethod func(*stub, context.Context, *thriftscoreidl.NormalizeRequest) (
-	*thriftscoreidl.NormalizeResponse, error)
-
-func (c *Client) transform(ctx context.Context, model string, rows Features,
-	method transformMethod, options []CallOption) (*Result, error) {
-	encoded, err := encode(rows)
+	settings := c.settings(model, options)
+	encoded, request, err := settings.normalizeRequest(rows)
 	if err != nil {
 		return nil, err
 	}
-	settings := c.settings(model, options)
-	request := &thriftscoreidl.NormalizeRequest{
-		ModelName:    model,
-		ModelVersion: settings.version,
+	return invoke[*Result](ctx, c, &call{
+		callSettings: settings,
+		method:       "denormalize",
+		arguments:    &thriftscoreidl.ScoringServiceDenormalizeArgs{Request: request},
+		decode: func(ctx context.Context, from *message) (any, error) {
+			var result thriftscoreidl.ScoringServiceDenormalizeResult
+			if err := readResult(ctx, from, &result); err != nil {
+				return nil, err
+			}
+			return settings.transformed(result.Success, encoded.rows)
+		},
+	})
+}
+
+func (s *callSettings) normalizeRequest(rows Features) (
+	matrix, *thriftscoreidl.NormalizeRequest, error) {
+	encoded, err := encode(rows)
+	if err != nil {
+		return matrix{}, nil, err
+	}
+	return encoded, &thriftscoreidl.NormalizeRequest{
+		ModelName:    s.model,
+		ModelVersion: s.version,
 		Values:       encoded.data,
 		Datatype:     encoded.datatype,
-		Context:      settings.context,
+		Context:      s.context,
 		Columns:      encoded.columnsField(),
-	}
-	return invoke(ctx, c, settings, func(ctx context.Context, service *stub) (*Result, error) {
-		response, err := method(service, ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		return settings.transformed(response, encoded.rows)
-	})
+	}, nil
 }
 
 func encode(features Features) (matrix, error) {
@@ -147,72 +171,4 @@ func encode(features Features) (matrix, error) {
 		return matrix{}, invalid("features are nil")
 	}
 	return features.encode()
-}
-
-func (s *callSettings) scores(response *thriftscoreidl.ScoreResponse, rows int) (*Result, error) {
-	result := &Result{
-		Rows:         int(response.Rows),
-		Columns:      int(response.Columns),
-		Datatype:     response.Datatype,
-		ModelVersion: response.ModelVersion,
-		RequestID:    response.GetRequestID(),
-	}
-	if err := s.checkEcho(response.RequestID); err != nil {
-		return nil, err
-	}
-	return result.decode(response.Scores, rows)
-}
-
-func (s *callSettings) transformed(response *thriftscoreidl.NormalizeResponse, rows int) (
-	*Result, error) {
-	result := &Result{
-		Rows:         int(response.Rows),
-		Columns:      int(response.Columns),
-		Datatype:     response.Datatype,
-		ModelVersion: response.ModelVersion,
-		RequestID:    response.GetRequestID(),
-	}
-	if err := s.checkEcho(response.RequestID); err != nil {
-		return nil, err
-	}
-	return result.decode(response.Values, rows)
-}
-
-// decode returns r with Values from data, which must have the shape that the reply says, and the
-// rows of the request.
-func (r *Result) decode(data []byte, rows int) (*Result, error) {
-	if r.Rows != rows || r.Columns < 0 || (r.Datatype != FP32 && r.Datatype != FP64) {
-		return nil, violation("expected %d rows of FP32 or FP64, received %d x %d of %s",
-			rows, r.Rows, r.Columns, r.Datatype)
-	}
-	size := 8
-	if r.Datatype == FP32 {
-		size = 4
-	}
-	// The count is compared by division, for the product of a hostile reply may overflow.
-	count := len(data) / size
-	isEmpty := r.Rows == 0 && count == 0
-	isWhole := r.Rows > 0 && count%r.Rows == 0 && count/r.Rows == r.Columns
-	if len(data)%size != 0 || !(isEmpty || isWhole) {
-		return nil, violation("%d bytes are not %d rows x %d columns of %s",
-			len(data), r.Rows, r.Columns, r.Datatype)
-	}
-	r.Values = decodeFloats(data, size, count)
-	return r, nil
-}
-
-func decodeFloats(data []byte, size, count int) []float64 {
-	values := make([]float64, count)
-	if size == 4 {
-		for index := range values {
-			values[index] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data)))
-			data = data[4:]
-		}
-		return values
-	}
-	for index := range values {
-		values[index] = math.Float64frombits(binary.LittleEndian.Uint64(data))
-		data = data[8:]
-	}
-	return values
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
 
@@ -265,6 +266,17 @@ func newClient(t testing.TB, endpoint string, options Options) *Client {
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// alone are options with one call on one connection at a time, which is never tried again: what
+// happens to a call then happens on the next connection that the server accepts.
+func alone(timeout time.Duration) Options {
+	return Options{
+		Timeout:               timeout,
+		AttemptsMax:           1,
+		CallsPerConnectionMax: 1,
+		ConnectionsMax:        1,
+	}
 }
 
 // expectEcho makes a call that an honest server answers with its own argument.

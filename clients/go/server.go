@@ -23,14 +23,19 @@ type (
 // Ping returns nil while the server takes requests. It is ErrUnavailable before, and while the
 // server drains.
 func (c *Client) Ping(ctx context.Context) error {
-	accepting, err := invoke(ctx, c, &callSettings{},
-		func(ctx context.Context, service *stub) (bool, error) { return service.Ping(ctx) })
+	accepting, err := invoke[bool](ctx, c, &call{
+		callSettings: &callSettings{},
+		method:       "ping",
+		arguments:    &thriftscoreidl.ScoringServicePingArgs{},
+		decode:       decodePlain[bool, thriftscoreidl.ScoringServicePingResult],
+	})
 	if err == nil && !accepting {
 		return &ServerError{
 			Code:      thriftscoreidl.ErrorCode_UNAVAILABLE,
 			Message:   "the server takes no requests",
 			Retryable: true,
-			Endpoint:  c.endpoint,
+			Endpoint:  c.endpoints,
+			Method:    "ping",
 		}
 	}
 	return err
@@ -38,53 +43,77 @@ func (c *Client) Ping(ctx context.Context) error {
 
 // ServerLive reports whether the process works at all.
 func (c *Client) ServerLive(ctx context.Context) (bool, error) {
-	return invoke(ctx, c, &callSettings{},
-		func(ctx context.Context, service *stub) (bool, error) { return service.ServerLive(ctx) })
+	return invoke[bool](ctx, c, &call{
+		callSettings: &callSettings{},
+		method:       "server_live",
+		arguments:    &thriftscoreidl.ScoringServiceServerLiveArgs{},
+		decode:       decodePlain[bool, thriftscoreidl.ScoringServiceServerLiveResult],
+	})
 }
 
 // ServerReady reports whether all configured models are loaded and the server is not draining.
 func (c *Client) ServerReady(ctx context.Context) (bool, error) {
-	return invoke(ctx, c, &callSettings{},
-		func(ctx context.Context, service *stub) (bool, error) { return service.ServerReady(ctx) })
+	return invoke[bool](ctx, c, &call{
+		callSettings: &callSettings{},
+		method:       "server_ready",
+		arguments:    &thriftscoreidl.ScoringServiceServerReadyArgs{},
+		decode:       decodePlain[bool, thriftscoreidl.ScoringServiceServerReadyResult],
+	})
 }
 
 // ServerMetadata says what the server is.
 func (c *Client) ServerMetadata(ctx context.Context) (*ServerMetadata, error) {
-	return invoke(ctx, c, &callSettings{},
-		func(ctx context.Context, service *stub) (*ServerMetadata, error) {
-			return service.ServerMetadata(ctx)
-		})
+	return invoke[*ServerMetadata](ctx, c, &call{
+		callSettings: &callSettings{},
+		method:       "server_metadata",
+		arguments:    &thriftscoreidl.ScoringServiceServerMetadataArgs{},
+		decode: decodePlain[*ServerMetadata,
+			thriftscoreidl.ScoringServiceServerMetadataResult],
+	})
 }
 
 // ModelReady reports whether a version of a model is loaded. The version is a number, a label, or
 // empty for the default one.
 func (c *Client) ModelReady(ctx context.Context, model, version string) (bool, error) {
-	return invoke(ctx, c, &callSettings{model: model},
-		func(ctx context.Context, service *stub) (bool, error) {
-			return service.ModelReady(ctx, model, version)
-		})
+	return invoke[bool](ctx, c, &call{
+		callSettings: &callSettings{model: model},
+		method:       "model_ready",
+		arguments: &thriftscoreidl.ScoringServiceModelReadyArgs{
+			ModelName: model, ModelVersion: version,
+		},
+		decode: decodePlain[bool, thriftscoreidl.ScoringServiceModelReadyResult],
+	})
 }
 
 // ModelMetadata says what a version of a model is. The version is a number, a label, or empty for
 // the default one.
 func (c *Client) ModelMetadata(ctx context.Context, model, version string) (
 	*ModelMetadata, error) {
-	return invoke(ctx, c, &callSettings{model: model},
-		func(ctx context.Context, service *stub) (*ModelMetadata, error) {
-			return service.ModelMetadata(ctx, model, version)
-		})
+	return invoke[*ModelMetadata](ctx, c, &call{
+		callSettings: &callSettings{model: model},
+		method:       "model_metadata",
+		arguments: &thriftscoreidl.ScoringServiceModelMetadataArgs{
+			ModelName: model, ModelVersion: version,
+		},
+		decode: decodePlain[*ModelMetadata, thriftscoreidl.ScoringServiceModelMetadataResult],
+	})
 }
 
 // ModelStatistics returns the statistics of a model, or of all where it is empty; of a version, or
 // of all that are loaded where that is empty.
 func (c *Client) ModelStatistics(ctx context.Context, model, version string) (
 	[]*ModelStatistics, error) {
-	return invoke(ctx, c, &callSettings{model: model},
-		func(ctx context.Context, service *stub) ([]*ModelStatistics, error) {
-			response, err := service.ModelStatistics(ctx, model, version)
-			if err != nil {
-				return nil, err
-			}
-			return response.ModelStats, nil
-		})
+	response, err := invoke[*thriftscoreidl.ModelStatisticsResponse](ctx, c, &call{
+		callSettings: &callSettings{model: model},
+		method:       "model_statistics",
+		arguments: &thriftscoreidl.ScoringServiceModelStatisticsArgs{
+			ModelName: model, ModelVersion: version,
+		},
+		decode: decodePlain[*thriftscoreidl.ModelStatisticsResponse,
+			thriftscoreidl.ScoringServiceModelStatisticsResult],
+	})
+	if err != nil {
+		return nil, err
+	}
+	return response.ModelStats, nil
 }

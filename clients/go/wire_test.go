@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
 
@@ -28,6 +29,31 @@ func replyTo(t testing.TB, response *idl.ScoreResponse) []byte {
 	return frame(buffer.Bytes())
 }
 
+// connectionTo is a connection that answers each request with the bytes.
+func connectionTo(received []byte, options Options) *connection {
+	return newConnection(&replayed{data: received}, newCodec(options))
+}
+
+// scoreOn makes a call with one feature a row, without anything around the connection.
+func scoreOn(on *connection, rows int) (*Result, error) {
+	reply, err := on.exchange(context.Background(), scoreCall(Dense[float32]{
+		Values: make([]float32, rows), Columns: 1,
+	}), time.Now().Add(schedulingSlack))
+	if err != nil {
+		return nil, err
+	}
+	return reply.(*Result), nil
+}
+
+func scoreCall(features Features) *call {
+	settings := &callSettings{model: "m", context: &idl.RequestContext{}}
+	made, err := settings.scoreCall(features)
+	if err != nil {
+		panic(err)
+	}
+	return made
+}
+
 // FuzzReply gives the client any bytes for a reply: it may succeed, or fail with its own errors.
 func FuzzReply(f *testing.F) {
 	response := &idl.ScoreResponse{Scores: make([]byte, 8), Rows: 2, Columns: 1, Datatype: FP32}
@@ -36,9 +62,7 @@ func FuzzReply(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, received []byte) {
-		connection := newConnection(&replayed{data: received}, Options{FrameBytesMax: 1 << 20})
-		response, err := idl.NewScoringServiceClient(connection).Score(
-			context.Background(), &idl.ScoreRequest{})
+		result, err := scoreOn(connectionTo(received, Options{FrameBytesMax: 1 << 20}), 2)
 		if err != nil {
 			var failed *callError
 			var exception thrift.TApplicationException
@@ -49,9 +73,7 @@ func FuzzReply(f *testing.F) {
 			}
 			return
 		}
-		settings := &callSettings{context: &idl.RequestContext{}}
-		result, err := settings.scores(response, int(response.Rows))
-		if err == nil && len(result.Values) != result.Rows*result.Columns {
+		if len(result.Values) != result.Rows*result.Columns {
 			t.Errorf("%d values in %d x %d", len(result.Values), result.Rows, result.Columns)
 		}
 	})
@@ -60,10 +82,8 @@ func FuzzReply(f *testing.F) {
 func TestMessageIsNotContinuedBeyondItsFrame(t *testing.T) {
 	message := replyTo(t, idl.NewScoreResponse())[frameHeaderBytes:]
 	split := len(message) - 3
-	connection := newConnection(&replayed{data: append(frame(message[:split]), message[split:]...)},
-		Options{FrameBytesMax: 1 << 20})
-	_, err := idl.NewScoringServiceClient(connection).Score(
-		context.Background(), &idl.ScoreRequest{})
+	_, err := scoreOn(connectionTo(append(frame(message[:split]), message[split:]...),
+		Options{FrameBytesMax: 1 << 20}), 1)
 	if !errors.Is(err, ErrProtocolViolation) {
 		t.Errorf("expected ErrProtocolViolation, received %v", err)
 	}
@@ -79,6 +99,12 @@ func (r *replayed) Write(request []byte) (int, error) {
 	r.unread = r.data
 	return len(request), nil
 }
+
+func (r *replayed) SetReadDeadline(time.Time) error { return nil }
+
+func (r *replayed) SetWriteDeadline(time.Time) error { return nil }
+
+func (r *replayed) Close() error { return nil }
 
 func (r *replayed) Read(buffer []byte) (int, error) {
 	if len(r.unread) == 0 {
@@ -123,25 +149,17 @@ func BenchmarkEncodeRows(b *testing.B) {
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, shape := range benchmarkRows {
 		b.Run(shape.name, func(b *testing.B) {
-			features := benchmarkFeatures(shape.rows)
-			encoded, err := features.encode()
-			if err != nil {
-				b.Fatal(err)
-			}
 			response := &idl.ScoreResponse{Datatype: FP32, Rows: int64(shape.rows), Columns: 1}
 			response.Scores = make([]byte, 4*shape.rows)
-			connection := newConnection(&replayed{data: replyTo(b, response)},
+			connection := connectionTo(replyTo(b, response),
 				Options{FrameBytesMax: defaultFrameBytesMax})
-			settings := &callSettings{context: &idl.RequestContext{}}
+			call := scoreCall(benchmarkFeatures(shape.rows))
 			b.ReportAllocs()
 			for b.Loop() {
-				connection.sequence = 0
-				reply, err := idl.NewScoringServiceClient(connection).Score(context.Background(),
-					&idl.ScoreRequest{ModelName: "m", Features: encoded.data, Datatype: FP32})
+				connection.sequence.Store(0)
+				_, err := connection.exchange(context.Background(), call,
+					time.Now().Add(schedulingSlack))
 				if err != nil {
-					b.Fatal(err)
-				}
-				if _, err := settings.scores(reply, shape.rows); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package thriftscore
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/thriftscore/thriftscore/clients/go/gen/thriftscoreidl"
+)
+
+// Result is a matrix of numbers that a model made: scores, or normalised rows.
+type Result struct {
+	// Values are the rows one after the other. FP32 results are widened, which is exact.
+	Values []float64
+	// Rows is the number of rows, as many as were sent, in their order.
+	Rows int
+	// Columns is the number of values for a row. Of scores there is 1 for regression and binary
+	// classification, else one for each class.
+	Columns int
+	// Datatype is the type of the values on the wire: for scores the model's precision.
+	Datatype DataType
+	// ModelVersion is the version that answered, as a number.
+	ModelVersion string
+	// RequestID is that of the request; empty where it had none.
+	RequestID string
+}
+
+// Row returns the values of row index, 0 to Rows-1, as part of Values.
+func (r *Result) Row(index int) []float64 {
+	return r.Values[index*r.Columns : (index+1)*r.Columns : (index+1)*r.Columns]
+}
+
+func (s *callSettings) scores(response *thriftscoreidl.ScoreResponse, rows int) (*Result, error) {
+	result := &Result{
+		Rows:         int(response.Rows),
+		Columns:      int(response.Columns),
+		Datatype:     response.Datatype,
+		ModelVersion: response.ModelVersion,
+		RequestID:    response.GetRequestID(),
+	}
+	if err := s.checkEcho(response.RequestID); err != nil {
+		return nil, err
+	}
+	return result.decode(response.Scores, rows)
+}
+
+func (s *callSettings) transformed(response *thriftscoreidl.NormalizeResponse, rows int) (
+	*Result, error) {
+	result := &Result{
+		Rows:         int(response.Rows),
+		Columns:      int(response.Columns),
+		Datatype:     response.Datatype,
+		ModelVersion: response.ModelVersion,
+		RequestID:    response.GetRequestID(),
+	}
+	if err := s.checkEcho(response.RequestID); err != nil {
+		return nil, err
+	}
+	return result.decode(response.Values, rows)
+}
+
+// decode returns r with Values from data, which must have the shape that the reply says, and the
+// rows of the request.
+func (r *Result) decode(data []byte, rows int) (*Result, error) {
+	if r.Rows != rows || r.Columns < 0 || (r.Datatype != FP32 && r.Datatype != FP64) {
+		return nil, violation("expected %d rows of FP32 or FP64, received %d x %d of %s",
+			rows, r.Rows, r.Columns, r.Datatype)
+	}
+	size := 8
+	if r.Datatype == FP32 {
+		size = 4
+	}
+	// The count is compared by division, for the product of a hostile reply may overflow.
+	count := len(data) / size
+	isEmpty := r.Rows == 0 && count == 0
+	isWhole := r.Rows > 0 && count%r.Rows == 0 && count/r.Rows == r.Columns
+	if len(data)%size != 0 || !(isEmpty || isWhole) {
+		return nil, violation("%d bytes are not %d rows x %d columns of %s",
+			len(data), r.Rows, r.Columns, r.Datatype)
+	}
+	r.Values = decodeFloats(data, size, count)
+	return r, nil
+}
+
+func decodeFloats(data []byte, size, count int) []float64 {
+	values := make([]float64, count)
+	if size == 4 {
+		for index := range values {
+			values[index] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data)))
+			data = data[4:]
+		}
+		return values
+	}
+	for index := range values {
+		values[index] = math.Float64frombits(binary.LittleEndian.Uint64(data))
+		data = data[8:]
+	}
+	return values
+}
