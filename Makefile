@@ -20,7 +20,7 @@ GO_SOURCES := $(shell find clients/go -name '*.go' -o -name 'go.*')
 .PHONY: help demo serve test check generate bench bench-quick bench-compare bench-kernels lock fuzz clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Train, import, serve, and score from Python, Java and Go
 	$(BIN)/python clients/demo/demo.py
@@ -28,7 +28,7 @@ demo: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Train, import, serve, and
 serve: $(STAMPS)/package ## Serve REPOSITORY (default: ./repository) on ports 9090 and 9091
 	$(BIN)/thriftscore serve --repository $(REPOSITORY)
 
-test: test-cpp test-sanitizers test-fuzz test-python test-java test-go ## Run every test of every language
+test: test-cpp test-instructions test-sanitizers test-fuzz test-python test-java test-go ## Run every test of every language
 	@echo "All tests passed."
 
 check: check-generated check-python check-cpp check-java check-go ## Check format, lint, types, layers, generated code
@@ -103,7 +103,7 @@ $(STAMPS)/preset-%: CMakeLists.txt CMakePresets.json | $(STAMPS)/package $(STAMP
 
 # ---- tests -------------------------------------------------------------------------------------
 
-.PHONY: test-cpp test-sanitizers test-fuzz test-python test-java test-go
+.PHONY: test-cpp test-instructions instruction-counts test-sanitizers test-fuzz test-python test-java test-go
 
 FUZZ_SECONDS = 30
 # Those with threads.
@@ -117,6 +117,15 @@ test-cpp: $(STAMPS)/preset-release ## Run the C++ tests of the engine as it is r
 	ctest --preset release -j $(JOBS) -R '^kernels_|^server_allocation_'
 	for target in $$($(BIN)/python -c 'from thriftscore import _native; print(*_native.simd_targets())'); do \
 	  echo "Engine on $$target:"; THRIFTSCORE_SIMD=$$target ctest --preset release -j $(JOBS) -R '^model_'; done
+
+INSTRUCTION_COUNTS = cmake --build --preset release -j $(JOBS) --target instruction_counts && \
+  $(BIN)/python benchmarks/instruction_counts.py $(1) build/release/cpp/benchmarks/instructions/instruction_counts
+
+test-instructions: $(STAMPS)/preset-release ## Hold the instructions of a request and of the kernels against those recorded
+	$(call INSTRUCTION_COUNTS,check)
+
+instruction-counts: $(STAMPS)/preset-release ## Record how many instructions they take now
+	$(call INSTRUCTION_COUNTS,record)
 
 test-sanitizers: $(STAMPS)/preset-asan-ubsan $(STAMPS)/preset-tsan ## Run the C++ tests under ASan+UBSan and TSan
 	cmake --build --preset asan-ubsan -j $(JOBS)
