@@ -50,7 +50,10 @@ func (c *Client) settings(model string, options []CallOption) *callSettings {
 // checkEcho refuses a reply to another request than the one sent.
 func (s *callSettings) checkEcho(received *string) error {
 	if s.context.RequestID == nil {
-		return nil
+		if received == nil {
+			return nil
+		}
+		return violation("expected a reply without request_id, received %.200q", *received)
 	}
 	return checkEcho("request_id", *s.context.RequestID, received)
 }

@@ -5,6 +5,7 @@
 // passed.
 //
 //	conformance --cases cases.json --endpoint 127.0.0.1:9090 [--protocol binary|compact]
+//	            [--transport framed|unframed|header] [--combinations framed/binary/pipelined,…]
 package main
 
 import (
@@ -14,9 +15,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
-
-	"github.com/thriftscore/thriftscore/clients/go"
 )
 
 // callTimeout bounds a call whose case names no deadline.
@@ -45,37 +45,41 @@ func main() {
 	}
 }
 
-// run runs all cases in order, each kind on one client, and returns how many failed.
+// run runs the cases in every combination, and returns how many failed.
 func run(arguments []string, output io.Writer) (failed int, err error) {
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	path := flags.String("cases", "", "the file of the cases")
 	endpoint := flags.String("endpoint", "", "host:port or unix:/path of the server")
-	protocol := flags.String("protocol", "binary", "binary or compact")
-	transport := flags.String("transport", "framed", "framed, which is all that this client speaks")
+	list := flags.String("combinations", "", "transport/protocol/style, separated by commas")
+	protocol := flags.String("protocol", "binary", "of the one combination, if none is listed")
+	transport := flags.String("transport", "framed", "of the one combination, if none is listed")
 	if err := flags.Parse(arguments); err != nil {
 		return 0, err
 	}
-	if *transport != "framed" {
-		return 0, fmt.Errorf("--transport must be framed, received %q", *transport)
+	combinations := []combination{{*transport, *protocol, "sync", ""}}
+	if *list != "" {
+		combinations = parseCombinations(*list)
 	}
 	cases, err := readCases(*path)
 	if err != nil {
 		return 0, err
 	}
-	callers, closeCallers, err := connect(*endpoint, *protocol)
-	if err != nil {
-		return 0, err
-	}
-	defer closeCallers()
-	for _, test := range cases {
-		if problem := test.run(callers); problem != "" {
-			failed++
-			fmt.Fprintf(output, "FAIL %s: %s\n", test.Name, problem)
-			continue
+	passed := 0
+	for _, on := range combinations {
+		lines, err := on.run(*endpoint, cases)
+		if err != nil {
+			return 0, err
 		}
-		fmt.Fprintf(output, "PASS %s\n", test.Name)
+		for _, line := range lines {
+			if strings.HasPrefix(line, "PASS") {
+				passed++
+			} else {
+				failed++
+			}
+			fmt.Fprintln(output, line)
+		}
 	}
-	fmt.Fprintf(output, "%d passed, %d failed\n", len(cases)-failed, failed)
+	fmt.Fprintf(output, "%d passed, %d failed\n", passed, failed)
 	return failed, nil
 }
 
@@ -96,25 +100,6 @@ func readCases(path string) ([]testCase, error) {
 		return nil, fmt.Errorf("%s holds no cases", path)
 	}
 	return cases, nil
-}
-
-// connect returns a caller for each `via` of a case.
-func connect(endpoint, protocol string) (map[string]caller, func(), error) {
-	protocols := map[string]thriftscore.Protocol{
-		"binary": thriftscore.Binary, "compact": thriftscore.Compact,
-	}
-	chosen, known := protocols[protocol]
-	if !known {
-		return nil, nil, fmt.Errorf("--protocol must be binary or compact, received %q", protocol)
-	}
-	options := thriftscore.Options{Timeout: callTimeout, Protocol: chosen}
-	client, err := thriftscore.New(endpoint, options)
-	if err != nil {
-		return nil, nil, err
-	}
-	wire := newWireCaller(endpoint, protocol)
-	callers := map[string]caller{"client": clientCaller{client}.call, "wire": wire.call}
-	return callers, func() { _, _ = client.Close(), wire.close() }, nil
 }
 
 // run makes the call and returns what is wrong with its outcome; empty if nothing is.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,19 +18,46 @@ func casesPath(t *testing.T) string {
 }
 
 func TestClientPassesAllCases(t *testing.T) {
-	server := serverprocess.Start(t, serverprocess.NewRepository(t), 0)
-	for _, protocol := range []string{"binary", "compact"} {
-		t.Run(protocol, func(t *testing.T) {
-			var output bytes.Buffer
-			failed, err := run([]string{"--cases", casesPath(t), "--protocol", protocol,
-				"--endpoint", server.Endpoint()}, &output)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if failed > 0 || !strings.Contains(output.String(), " passed, 0 failed\n") {
-				t.Errorf("%d cases failed:\n%s", failed, output.String())
-			}
+	transportsOf := map[serverprocess.IO][]string{
+		serverprocess.Native: {"framed", "unframed", "header"},
+		serverprocess.Python: {"framed"},
+	}
+	for io, transports := range transportsOf {
+		t.Run(string(io), func(t *testing.T) {
+			server := serverprocess.StartIO(t, serverprocess.NewRepository(t), 0, io)
+			passAllCases(t, server.Endpoint(), combine(transports))
 		})
+	}
+}
+
+func combine(transports []string) []string {
+	var combinations []string
+	for _, transport := range transports {
+		for protocol := range protocols {
+			for style := range callersOfStyle {
+				combinations = append(combinations,
+					fmt.Sprintf("%s/%s/%s", transport, protocol, style))
+			}
+		}
+	}
+	return combinations
+}
+
+func passAllCases(t *testing.T, endpoint string, combinations []string) {
+	t.Helper()
+	var output bytes.Buffer
+	failed, err := run([]string{"--cases", casesPath(t), "--endpoint", endpoint,
+		"--combinations", strings.Join(combinations, ",")}, &output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed > 0 || !strings.Contains(output.String(), " passed, 0 failed\n") {
+		t.Errorf("%d cases failed:\n%s", failed, output.String())
+	}
+	for _, combination := range combinations {
+		if !strings.Contains(output.String(), "PASS "+combination+" ping\n") {
+			t.Errorf("%s was not run:\n%s", combination, output.String())
+		}
 	}
 }
 
@@ -67,7 +95,9 @@ func TestEveryWireCaseFillsItsArguments(t *testing.T) {
 
 func TestArgumentsAreChecked(t *testing.T) {
 	for _, arguments := range [][]string{
-		{"--transport", "unframed"},
+		{"--cases", casesPath(t), "--endpoint", "h:1", "--transport", "http"},
+		{"--cases", casesPath(t), "--endpoint", "h:1", "--combinations", "framed/binary/async"},
+		{"--cases", casesPath(t), "--endpoint", "h:1", "--combinations", "framed"},
 		{"--cases", "none.json"},
 		{"--cases", casesPath(t), "--endpoint", "nowhere"},
 		{"--cases", casesPath(t), "--endpoint", "h:1", "--protocol", "json"},

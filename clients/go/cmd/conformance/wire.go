@@ -12,6 +12,9 @@ import (
 	idl "github.com/thriftscore/thriftscore/clients/go/gen/thriftscoreidl"
 )
 
+// bufferBytes is what is read and written at once without frames.
+const bufferBytes = 4096
+
 // messages are the argument and result structs of a method, as generated.
 type messages struct{ arguments, result thrift.TStruct }
 
@@ -55,20 +58,36 @@ type wireCaller struct {
 	client    *thrift.TStandardClient
 }
 
-func newWireCaller(endpoint, protocol string) *wireCaller {
+func newWireCaller(endpoint string, on combination) *wireCaller {
 	configuration := &thrift.TConfiguration{
 		ConnectTimeout:     callTimeout,
 		SocketTimeout:      callTimeout,
 		TBinaryStrictRead:  thrift.BoolPtr(true),
 		TBinaryStrictWrite: thrift.BoolPtr(true),
 	}
-	socket := thrift.NewTSocketFromAddrConf(endpointAddress(endpoint), configuration)
-	framed := thrift.NewTFramedTransportConf(socket, configuration)
-	var encoding thrift.TProtocol = thrift.NewTBinaryProtocolConf(framed, configuration)
-	if protocol == "compact" {
-		encoding = thrift.NewTCompactProtocolConf(framed, configuration)
+	if on.protocol == "compact" {
+		compact := thrift.THeaderProtocolCompact
+		configuration.THeaderProtocolID = &compact
 	}
-	return &wireCaller{framed, thrift.NewTStandardClient(encoding, encoding)}
+	var transport thrift.TTransport = thrift.NewTSocketFromAddrConf(
+		endpointAddress(endpoint), configuration)
+	switch on.transport {
+	case "framed":
+		transport = thrift.NewTFramedTransportConf(transport, configuration)
+	case "unframed":
+		transport = thrift.NewTBufferedTransport(transport, bufferBytes)
+	}
+	var protocol thrift.TProtocol
+	switch {
+	case on.transport == "header":
+		protocol = thrift.NewTHeaderProtocolConf(transport, configuration)
+		transport = protocol.Transport()
+	case on.protocol == "compact":
+		protocol = thrift.NewTCompactProtocolConf(transport, configuration)
+	default:
+		protocol = thrift.NewTBinaryProtocolConf(transport, configuration)
+	}
+	return &wireCaller{transport, thrift.NewTStandardClient(protocol, protocol)}
 }
 
 func (w *wireCaller) close() error { return w.transport.Close() }

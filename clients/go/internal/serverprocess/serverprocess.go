@@ -63,14 +63,30 @@ func NewRepository(t testing.TB) string {
 	return repository
 }
 
-// Start serves a repository until the test ends. Port 0 takes a free one.
+// IO is which data port a server has.
+type IO string
+
+const (
+	// Native is the default one, in C++. It takes all transports.
+	Native IO = "native"
+	// Python is the other one, on the stock Thrift library. It takes framed messages only.
+	Python IO = "python"
+)
+
+// Start serves a repository on a native data port until the test ends. Port 0 takes a free one.
 func Start(t testing.TB, repository string, port int) *Server {
+	t.Helper()
+	return StartIO(t, repository, port, Native)
+}
+
+// StartIO is Start with a choice of the data port.
+func StartIO(t testing.TB, repository string, port int, io IO) *Server {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready.json")
 	server := &Server{exited: make(chan error, 1)}
 	server.process = exec.Command(filepath.Join(Root(t), ".venv", "bin", "thriftscore"), "serve",
 		"--repository", repository, "--port", strconv.Itoa(port), "--admin-port", "0",
-		"--io", "python", "--ready-file", ready)
+		"--io", string(io), "--ready-file", ready)
 	server.process.Stdout, server.process.Stderr = &server.log, &server.log
 	if err := server.process.Start(); err != nil {
 		t.Fatalf("%v; build the server first: make demo, or make test", err)
