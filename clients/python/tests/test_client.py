@@ -274,7 +274,8 @@ def test_waiting_for_another_threads_call_counts_in_the_time(scripted_server):
         peer.receive()
 
     scripted_server.run(silent)
-    with Client(scripted_server.endpoint) as client:
+    options = ClientOptions(calls_per_connection_max=1, connections_max=1)
+    with Client(scripted_server.endpoint, options) as client:
         errors = []
 
         def occupy():

@@ -164,10 +164,6 @@ def left_over_bytes(name, sequence, request_id):
     return framed(encode_reply(name, sequence, score_result(1.0, request_id)) + b"\0")
 
 
-def two_replies(name, sequence, request_id):
-    return 2 * framed(encode_reply(name, sequence, score_result(1.0, request_id)))
-
-
 def truncated_message(name, sequence, request_id):
     return framed(encode_reply(name, sequence, score_result(1.0, request_id))[:-6])
 
@@ -213,7 +209,6 @@ def unreadable_for_the_server(name, sequence, _request_id):
         undefined_datatype,
         empty_result,
         left_over_bytes,
-        two_replies,
         truncated_message,
         not_thrift,
         http,
@@ -241,6 +236,19 @@ def test_a_reply_that_is_not_the_calls_own_closes_the_connection(scripted_server
         assert not raised.value.retryable
         assert client.score("linear", ROW, timeout_s=5.0).scores.tolist() == [[7.0]]
     assert scripted_server.connections == 2
+
+
+def test_a_reply_that_comes_twice_answers_once_and_closes_the_connection(scripted_server):
+    def twice(peer, number):
+        name, sequence, arguments = peer.receive()
+        result = score_result(float(number), arguments.request.context.request_id)
+        peer.socket.sendall(2 * framed(encode_reply(name, sequence, result)))
+        assert peer.socket.recv(1) == b"", "the client must close this connection"
+
+    scripted_server.run(twice)
+    with Client(scripted_server.endpoint) as client:
+        for number in (1.0, 2.0):
+            assert client.score("linear", ROW).scores.tolist() == [[number]]
 
 
 def test_bytes_nobody_asked_for_are_not_taken_for_a_reply(scripted_server):
@@ -288,7 +296,7 @@ def test_a_connection_lost_in_the_middle_of_a_reply(scripted_server):
         peer.socket.sendall(framed(encode_reply(name, sequence, result))[:-10])
 
     scripted_server.run(half)
-    with Client(scripted_server.endpoint) as client:
+    with Client(scripted_server.endpoint, ClientOptions(attempts_max=1)) as client:
         with pytest.raises(ConnectionLost, match="closed the connection") as raised:
             client.score("linear", ROW)
         assert isinstance(raised.value, ConnectionError)

@@ -28,7 +28,8 @@ from thriftscore_client.errors import (
     Unavailable,
     Unimplemented,
 )
-from thriftscore_client.options import CallOptions, ClientOptions
+from thriftscore_client.observing import AttemptEvent, CallEvent, Observer
+from thriftscore_client.options import CallOptions, ClientOptions, TlsOptions
 from thriftscore_client.results import (
     InferenceStatistics,
     InferResult,
@@ -44,6 +45,8 @@ from thriftscore_client.results import (
 )
 
 __all__ = [
+    "AttemptEvent",
+    "CallEvent",
     "CallOptions",
     "CallTimedOut",
     "Client",
@@ -64,6 +67,7 @@ __all__ = [
     "ModelNotReady",
     "ModelStatistics",
     "NormalizeResult",
+    "Observer",
     "Overloaded",
     "PermissionDenied",
     "ProtocolViolation",
@@ -74,6 +78,7 @@ __all__ = [
     "StatisticDuration",
     "TensorMetadata",
     "ThriftscoreError",
+    "TlsOptions",
     "TransportError",
     "Unauthenticated",
     "Unavailable",

@@ -1,182 +1,219 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls over connections: one place that connects, sends, checks and maps failures.
-
-A connection is taken out for a call and put back only after a reply that is certainly the call's
-own. Whatever else happens closes it, so that a late reply can never meet another call.
-"""
+"""Calls of threads: attempts over pools of connections, as the conductor leads them."""
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
-from thrift.Thrift import TApplicationException
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 from thriftscore_client import errors
-from thriftscore_client.codec import Codec, Payload, ReplyError
-from thriftscore_client.connection import Buffer, Connection, FrameError
+from thriftscore_client.batch import Batch
+from thriftscore_client.calls import Call, Wire, connect_error, wire_error
+from thriftscore_client.connection import Connection
 from thriftscore_client.deadline import Deadline
-from thriftscore_client.endpoint import Endpoint
-from thriftscore_client.errors import ErrorCode, Place, Refusal
-from thriftscore_client.options import ClientOptions
+from thriftscore_client.directory import Directory
+from thriftscore_client.endpoint import Address, Endpoint
+from thriftscore_client.errors import Place, Refusal
+from thriftscore_client.forking import renew_in_children
+from thriftscore_client.observing import Observation
+from thriftscore_client.options import ClientOptions, check_timeout
+from thriftscore_client.pool import Pool, PoolClosedError, PoolFullError
+from thriftscore_client.results import ScoreResult
+from thriftscore_client.retries import Attempt, Conductor, Pause
 
 T = TypeVar("T")
 
-_SEQUENCE_MASK = 0x7FFF_FFFF
-_THRIFT_CODES = {
-    TApplicationException.UNKNOWN_METHOD: ErrorCode.UNIMPLEMENTED,
-    TApplicationException.INTERNAL_ERROR: ErrorCode.INTERNAL,
-}
-
-
-@dataclass(frozen=True)
-class Call(Generic[T]):
-    """One call, ready to be sent."""
-
-    method: str
-    arguments: object
-    """The generated `<method>_args`."""
-    convert: Callable[[Any], T]
-    """From the generated result to the caller's type; raises ReplyError where it makes no sense."""
-    model: str = ""
-    """For messages."""
-    context: Any = None
-    """The RequestContext inside `arguments`, where the method has one."""
-    payload: Payload | None = None
-
 
 class Channel:
-    """Calls to one endpoint, one after the other, over one connection at a time.
+    """Calls to the servers behind some endpoints. Thread-safe."""
 
-    Thread-safe: calls wait for each other, and the waiting counts in their time.
-    """
-
-    def __init__(self, endpoint: Endpoint, options: ClientOptions) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoints: Sequence[Endpoint], options: ClientOptions) -> None:
+        self.wire = Wire(options)
+        self._endpoints = endpoints
         self._options = options
-        self._codec = Codec(options)
-        self._sequence = itertools.count(1)
-        self._lock = threading.Lock()
-        self._idle: Connection | None = None
-        self._closed = False
+        self._start()
+        renew_in_children(self)
 
-    def open(self) -> None:
-        """Connects now rather than at the first call."""
-        place = Place(str(self._endpoint), "connect")
-        deadline = Deadline(self._options.timeout_s)
-        with self._turn(deadline, place):
-            self._idle = self._take(deadline, place)
+    def _start(self) -> None:
+        self._closing = threading.Event()
+        self._known = threading.Event()
+        self._directory: Directory[Pool] = Directory(self._endpoints, self._options, self._new_pool)
+        self._conductor = Conductor(
+            self._directory.balancer, self._options, ",".join(one.text for one in self._endpoints)
+        )
+        self._housekeeper: threading.Thread | None = None
 
-    def close(self) -> None:
-        """Waits for the call that is under way, then closes the connection for good."""
-        with self._lock:
-            self._closed = True
-            if self._idle is not None:
-                self._idle.close()
-                self._idle = None
+    def _new_pool(self, address: Address) -> Pool:
+        return Pool(address, self._options, self.wire)
 
-    def call(self, call: Call[T], deadline: Deadline) -> T:
-        """Sends the call and returns its converted result."""
-        place = Place(str(self._endpoint), call.method, call.model)
-        with self._turn(deadline, place):
-            sequence = next(self._sequence) & _SEQUENCE_MASK
-            connection = self._take(deadline, place)
-            with _closed_on_failure(connection, deadline, place):
-                message = self._encode(call, sequence, deadline)
-                frame = connection.exchange(message, deadline)
-                answer = _answer(call, self._codec.decode(call.method, sequence, frame))
-            self._idle = connection
+    def call(self, call: Call[T], timeout_s: float | None) -> T:
+        """Leads the call through its attempts. Raises a ThriftscoreError."""
+        if timeout_s is None:
+            timeout_s = self._options.timeout_s
+        else:
+            check_timeout("timeout_s", timeout_s)
+        deadline = Deadline(timeout_s)
+        if not self._options.observers:
+            return self._conduct(call, deadline, None)
+        observation = Observation(self._options.observers, call.method, call.model)
+        try:
+            answer = self._conduct(call, deadline, observation)
+        except BaseException as error:
+            observation.call_ended(error)
+            raise
+        observation.call_ended(None)
+        return answer
+
+    def _conduct(self, call: Call[T], deadline: Deadline, observation: Observation | None) -> T:
+        if self._directory.names:
+            self._keep_addresses(deadline)
+        if self._housekeeper is None:
+            self._keep_house()
+        steps = self._conductor.conduct(call, deadline, observation)
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    self._closing.wait(step.seconds)
+                    step = next(steps)
+                    continue
+                try:
+                    answer = self._attempt(call, step, deadline)
+                except BaseException as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def run_batch(self, batch: Batch, timeout_s: float | None) -> ScoreResult:
+        """Makes the calls of a batch, as many at a time as there may be connections."""
+        batch.begin(self.call(batch.first(), timeout_s))
+        members = max(1, len(self._directory.balancer.members))
+        workers = members * self._options.connections_limit
+
+        def score(start: int, call: Call[ScoreResult]) -> None:
+            batch.put(start, self.call(call, timeout_s))
+
+        with ThreadPoolExecutor(workers, "thriftscore-batch") as executor:
+            waiting: deque[Future[None]] = deque()
+            try:
+                for start, call in batch.rest():
+                    if len(waiting) >= 2 * workers:
+                        waiting.popleft().result()
+                    waiting.append(executor.submit(score, start, call))
+                for future in waiting:
+                    future.result()
+            except BaseException:
+                executor.shutdown(cancel_futures=True)
+                raise
+        return batch.result()
+
+    def _attempt(self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline) -> T:
+        place = Place(attempt.member.name, call.method, call.model, attempt.number)
+        pool = attempt.member.pool
+        connection = self._borrow(pool, call, place, deadline)
+        try:
+            answer = connection.call(call, deadline)
+        except BaseException as error:
+            mapped = wire_error(error, place, deadline)
+            if mapped is error:
+                raise
+            raise mapped from error
+        finally:
+            pool.give_back(connection)
         if isinstance(answer, Refusal):
             raise errors.server_error(place, answer)
         return answer
 
-    @contextmanager
-    def _turn(self, deadline: Deadline, place: Place) -> Iterator[None]:
-        if not self._lock.acquire(timeout=deadline.seconds):
+    def _borrow(self, pool: Pool, call: Call[T], place: Place, deadline: Deadline) -> Connection:
+        try:
+            return pool.borrow(deadline, heavy=call.is_heavy)
+        except PoolClosedError:
+            raise errors.ClientClosed(f"{place}: the client is closed") from None
+        except PoolFullError as error:
             raise errors.CallTimedOut(
                 place, f"waited {deadline.seconds:g} s for other calls of this client"
-            )
-        try:
-            if self._closed:
-                raise errors.ClientClosed(f"{place}: the client is closed")
-            yield
-        finally:
-            self._lock.release()
-
-    def _take(self, deadline: Deadline, place: Place) -> Connection:
-        """The idle connection, if it is still good, or a new one."""
-        connection, self._idle = self._idle, None
-        if connection is not None:
-            if connection.is_quiet():
-                return connection
-            connection.close()
-        try:
-            socket = self._endpoint.connect(deadline.at_most(self._options.connect_timeout_s))
-        except TimeoutError as error:
+            ) from error
+        except Exception as error:
+            self._directory.hasten()
             limit = min(deadline.seconds, self._options.connect_timeout_s)
-            raise errors.ConnectFailed(place, f"not connected within {limit:g} s") from error
-        except (OSError, UnicodeError) as error:  # the latter for a name that cannot be looked up
-            raise errors.ConnectFailed(place, f"cannot connect: {_reason(error)}") from error
-        return Connection(socket, self._options.frame_bytes_max)
+            raise connect_error(error, place, limit) from error
 
-    def _encode(self, call: Call[T], sequence: int, deadline: Deadline) -> list[Buffer]:
-        if call.context is not None:
-            call.context.deadline_ms = deadline.remaining_ms()
-        try:
-            parts = self._codec.encode(call.method, sequence, call.arguments, call.payload)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise errors.InvalidRequest(f"{call.method}: cannot be encoded: {error}") from error
-        length, limit = sum(map(len, parts)), self._options.frame_bytes_max
-        if length > limit:
-            raise errors.InvalidRequest(
-                f"{call.method}: the message has {length} bytes, frame_bytes_max is {limit}"
-            )
-        return list(parts)
+    def open(self) -> None:
+        """Connects to one server now rather than at the first call. Raises ConnectFailed."""
+        ready = Call("connect", b"", bool)
+        deadline = Deadline(self._options.timeout_s)
+        self._keep_addresses(deadline)
+        failure: errors.ThriftscoreError | None = None
+        for member in self._directory.balancer.members:
+            place = Place(member.name, ready.method)
+            try:
+                connection = self._borrow(member.pool, ready, place, deadline)
+            except errors.TransportError as error:
+                failure = error
+            else:
+                member.pool.give_back(connection)
+                return
+        raise failure or self._conductor.no_address(ready)
 
+    def close(self) -> None:
+        """Closes the connections for good; calls under way end with ClientClosed."""
+        self._closing.set()
+        for member in self._directory.balancer.members:
+            member.pool.close()
 
-@contextmanager
-def _closed_on_failure(connection: Connection, deadline: Deadline, place: Place) -> Iterator[None]:
-    """The one mapping from what goes wrong on the wire to the client's errors."""
-    try:
-        yield
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, TimeoutError):
-            message = f"no answer within {deadline.seconds:g} s"
-            raise errors.CallTimedOut(place, message) from error
-        if isinstance(error, OSError):
-            raise errors.ConnectionLost(place, _reason(error)) from error
-        if isinstance(error, FrameError | ReplyError):
-            raise errors.ProtocolViolation(place, str(error)) from error
-        raise
+    def _keep_addresses(self, deadline: Deadline) -> None:
+        """Starts a lookup where one is due, and waits for the first."""
+        if self._directory.is_due:
+            threading.Thread(target=self._look_up, name="thriftscore-lookup", daemon=True).start()
+        if self._directory.names and not self._directory.balancer.members:
+            self._known.wait(max(0.0, deadline.left_s()))
 
+    def _look_up(self) -> None:
+        for endpoint in self._directory.names:
+            try:
+                addresses = endpoint.lookup()
+            except (OSError, UnicodeError) as error:  # the latter for a name that is none
+                self._directory.not_found(endpoint, error)
+            else:
+                for pool in self._directory.found(endpoint, addresses):
+                    pool.close_when_unused()
+        self._known.set()
 
-def _answer(call: Call[T], result: Any) -> T | Refusal:  # noqa: ANN401  # generated, untyped
-    """The converted result, or the error that the server sent."""
-    if isinstance(result, TApplicationException):
-        return _thrift_refusal(result)
-    error, success = result.error, result.success
-    if error is not None:
-        return Refusal(error.code, error.message, error.retryable, error.retry_after_ms)
-    if success is None:
-        raise ReplyError("the reply has neither a result nor an error")
-    if call.context is not None and success.request_id != call.context.request_id:
-        raise ReplyError(
-            f"the reply is to request {success.request_id!a}, expected {call.context.request_id!a}"
+    def _keep_house(self) -> None:
+        """Starts the thread that closes idle connections, once."""
+        interval_s = min(15.0, self._options.idle_timeout_s / 4)
+        arguments = (weakref.ref(self), self._closing, interval_s)
+        self._housekeeper = threading.Thread(
+            target=_sweep_until_closed, args=arguments, name="thriftscore-idle", daemon=True
         )
-    return call.convert(success)
+        self._housekeeper.start()
+
+    def sweep(self) -> None:
+        """Closes connections that were idle for too long."""
+        for member in self._directory.balancer.members:
+            member.pool.sweep()
+
+    def after_fork(self) -> None:
+        """In the child: the parent's connections are the parent's, and its threads are not here."""
+        members = self._directory.balancer.members
+        self._start()
+        for member in members:
+            member.pool.forget()
 
 
-def _thrift_refusal(exception: TApplicationException) -> Refusal:
-    code = _THRIFT_CODES.get(exception.type)
-    if code is None:
-        raise ReplyError(f"the server could not read the call: {exception.message}")
-    return Refusal(code.value, exception.message or "no reason given")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _sweep_until_closed(
+    channel: weakref.ref[Channel], closing: threading.Event, interval_s: float
+) -> None:
+    while not closing.wait(interval_s):
+        alive = channel()
+        if alive is None:
+            return
+        alive.sweep()
+        del alive

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client: one method for each of the server's, in NumPy arrays and plain values."""
+"""The client for threads: one method for each of the server's."""
 
 from __future__ import annotations
 
-import itertools
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -14,45 +11,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thriftscore_client import results
-from thriftscore_client._generated import ScoringService, ttypes
-from thriftscore_client.channel import Call, Channel
-from thriftscore_client.codec import Payload
-from thriftscore_client.deadline import Deadline
-from thriftscore_client.endpoint import parse_endpoint
-from thriftscore_client.options import CallOptions, ClientOptions, check_timeout
+from thriftscore_client.calls import Call
+from thriftscore_client.channel import Channel
+from thriftscore_client.endpoint import parse_endpoints
+from thriftscore_client.options import CallOptions, ClientOptions
+from thriftscore_client.requests import Requests
 from thriftscore_client.results import FloatArray
-from thriftscore_client.tensors import datatype_value, little_endian, matrix, memory, vector
 
 T = TypeVar("T")
 
-_FEATURES_FIELD = 3  # of ScoreRequest
-_SPARSE_VALUES_FIELD = 5  # of SparseScoreRequest
-_VALUES_FIELD = 3  # of NormalizeRequest
+# ruff: noqa: ANN401  # rows may be arrays, or tables of libraries that may be absent
 
 
 class Client:
-    """Scores with the models of one server.
+    """Scores with the models of one server, or of several that serve the same.
 
-    Connects at the first call, or on entering a `with` block. Thread-safe: the calls of threads
-    that share a client go one after the other over its one connection; for calls at the same time
-    use a client in each thread.
+    Thread-safe, and meant to be shared: the calls of all threads go over a few connections. Makes
+    connections when they are needed, or on entering a `with` block. After a fork, the child's copy
+    makes its own.
 
     Every method raises a ServerError where the server answers with an error, and a TransportError
-    where no answer can be trusted; after the latter the next call connects anew. Arguments that
-    cannot be sent raise InvalidRequest. `timeout_s` bounds the whole call, in seconds.
+    where no answer can be trusted. Arguments that cannot be sent raise InvalidRequest. `timeout_s`
+    bounds the whole call, in seconds, retries included.
 
-    Where a method takes `**call`, it takes `version`, `request_id` and `timeout_s`, as CallOptions
-    describes them.
+    Where a method takes `**call`, it takes `version`, `request_id`, `timeout_s` and `traceparent`,
+    as CallOptions describes them.
     """
 
     def __init__(
-        self, endpoint: str = "127.0.0.1:9090", options: ClientOptions | None = None
+        self,
+        endpoints: str | Iterable[str] = "127.0.0.1:9090",
+        options: ClientOptions | None = None,
     ) -> None:
-        """`endpoint` is "host:port", "[IPv6]:port" or "unix:/path"."""
+        """Each endpoint is "host:port", "[IPv6]:port" or "unix:/path"; a text may hold several,
+        with commas between. A name stands for all its addresses.
+        """
         self._options = options or ClientOptions()
-        self._channel = Channel(parse_endpoint(endpoint), self._options)
-        self._request_prefix = secrets.token_hex(8)
-        self._request_numbers = itertools.count(1)
+        self._channel = Channel(parse_endpoints(endpoints), self._options)
+        self._requests = Requests(self._channel.wire.codec, self._options)
 
     def __enter__(self) -> Self:
         self._channel.open()
@@ -67,64 +63,49 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connection for good; a later call raises ClientClosed."""
+        """Closes the connections for good: calls under way and later ones raise ClientClosed."""
         self._channel.close()
 
-    def score(
-        self, model: str, features: FloatArray, **call: Unpack[CallOptions]
-    ) -> results.ScoreResult:
+    def score(self, model: str, features: Any, **call: Unpack[CallOptions]) -> results.ScoreResult:
         """Scores rows: (rows, columns) of float32 or float64 to (rows, outputs).
 
-        The model computes in its own precision, whichever is sent.
+        `features` is a NumPy array, or a table of pandas, Polars or Arrow. The model computes in
+        its own precision, whichever is sent.
         """
-        rows = matrix(features, "features")
-        request = ttypes.ScoreRequest(
-            model_name=model,
-            model_version=call.get("version", ""),
-            features=None,
-            datatype=datatype_value(rows),
-            context=self._context(call),
-            columns=rows.shape[1] or None,
-        )
-        payload = Payload(_FEATURES_FIELD, memory(rows))
-        convert = partial(results.score_result_from, rows=len(rows))
-        return self._request("score", request, payload, convert, call)
+        return self._run(self._requests.score(model, features, call), call)
+
+    def score_batch(
+        self, model: str, features: Any, **call: Unpack[CallOptions]
+    ) -> results.ScoreResult:
+        """Scores any number of rows, in chunks over all connections and endpoints.
+
+        `features` is as in `score`, or a sparse matrix of SciPy. The scores are in the order of
+        the rows, and all by one version of the model. `timeout_s` is for each chunk.
+        """
+        batch = self._requests.batch(model, features, call)
+        return self._channel.run_batch(batch, call.get("timeout_s"))
 
     def score_sparse(
         self,
         model: str,
-        indptr: NDArray[np.int64],
-        indices: NDArray[np.int32],
-        values: FloatArray,
+        indptr: Any,
+        indices: NDArray[np.int32] | None = None,
+        values: FloatArray | None = None,
         **call: Unpack[CallOptions],
     ) -> results.ScoreResult:
         """Scores rows in compressed sparse row form; absent entries are 0.
 
         `indptr` has rows + 1 int64 offsets into `indices`, int32 columns rising within a row, and
-        `values`, float32 or float64: the arrays of a scipy.sparse.csr_array.
+        `values`, float32 or float64: the arrays of a scipy.sparse.csr_array. A sparse matrix of
+        SciPy may be given as a whole instead.
         """
-        data = vector(values, "values", ("FP32", "FP64"))
-        offsets = vector(indptr, "indptr", ("INT64",))
-        request = ttypes.SparseScoreRequest(
-            model_name=model,
-            model_version=call.get("version", ""),
-            indptr=offsets.tobytes(),
-            indices=vector(indices, "indices", ("INT32",)).tobytes(),
-            values=None,
-            datatype=datatype_value(data),
-            context=self._context(call),
-        )
-        payload = Payload(_SPARSE_VALUES_FIELD, memory(data))
-        convert = partial(results.score_result_from, rows=len(offsets) - 1)
-        return self._request("score_sparse", request, payload, convert, call)
+        return self._run(self._requests.sparse(model, (indptr, indices, values), call), call)
 
     def score_values(
         self, model: str, values: Sequence[float], *, timeout_s: float | None = None
     ) -> NDArray[np.float64]:
         """Scores one row with the model's default version; returns (outputs,)."""
-        arguments = ScoringService.score_values_args(model, [float(value) for value in values])
-        call = Call("score_values", arguments, results.row_scores_from, model)
-        return self._call(call, timeout_s)
+        return self._channel.call(self._requests.values(model, values), timeout_s)
 
     def score_named(
         self, model: str, features: Mapping[str, float], *, timeout_s: float | None = None
@@ -133,27 +114,24 @@ class Client:
 
         A name that is absent is a missing value.
         """
-        row = {name: float(value) for name, value in features.items()}
-        arguments = ScoringService.score_named_args(model, row)
-        call = Call("score_named", arguments, results.row_scores_from, model)
-        return self._call(call, timeout_s)
+        return self._channel.call(self._requests.named(model, features), timeout_s)
 
     def normalize(
-        self, model: str, values: FloatArray, **call: Unpack[CallOptions]
+        self, model: str, values: Any, **call: Unpack[CallOptions]
     ) -> results.NormalizeResult:
         """(x - mean) / scale by column, of shape (rows, features), in the type that is sent."""
-        return self._transform("normalize", model, values, call)
+        return self._run(self._requests.normalize("normalize", model, values, call), call)
 
     def denormalize(
-        self, model: str, values: FloatArray, **call: Unpack[CallOptions]
+        self, model: str, values: Any, **call: Unpack[CallOptions]
     ) -> results.NormalizeResult:
         """mean + scale * x by column: the inverse of normalize."""
-        return self._transform("denormalize", model, values, call)
+        return self._run(self._requests.normalize("denormalize", model, values, call), call)
 
     def infer(
         self,
         model: str,
-        inputs: Mapping[str, NDArray[Any]],
+        inputs: Mapping[str, Any],
         *,
         outputs: Sequence[str] = (),
         id: str | None = None,  # noqa: A002  # the Open Inference Protocol's name
@@ -163,115 +141,47 @@ class Client:
 
         `outputs` names the wanted ones, none = all; `id` is echoed in the result.
         """
-        request = ttypes.InferRequest(
-            model_name=model,
-            model_version=call.get("version", ""),
-            id=id,
-            inputs=[_tensor(name, array) for name, array in inputs.items()],
-            outputs=[ttypes.InferRequestedOutput(name=name) for name in outputs] or None,
-            context=self._context(call),
-        )
-        return self._request("infer", request, None, results.infer_result_from, call)
+        return self._run(self._requests.infer(model, inputs, (outputs, id), call), call)
 
     def ping(self, *, timeout_s: float | None = None) -> bool:
         """True while the server takes requests; raises Unavailable before and while draining."""
-        return self._call(Call("ping", ScoringService.ping_args(), bool), timeout_s)
+        return self._channel.call(self._requests.about_server("ping", bool), timeout_s)
 
     def server_live(self, *, timeout_s: float | None = None) -> bool:
         """True while the server's process works at all."""
-        return self._call(Call("server_live", ScoringService.server_live_args(), bool), timeout_s)
+        return self._channel.call(self._requests.about_server("server_live", bool), timeout_s)
 
     def server_ready(self, *, timeout_s: float | None = None) -> bool:
         """True when all configured models are loaded and the server is not draining."""
-        return self._call(Call("server_ready", ScoringService.server_ready_args(), bool), timeout_s)
+        return self._channel.call(self._requests.about_server("server_ready", bool), timeout_s)
 
     def server_metadata(self, *, timeout_s: float | None = None) -> results.ServerMetadata:
         """What the server is."""
-        arguments = ScoringService.server_metadata_args()
-        call = Call("server_metadata", arguments, results.server_metadata_from)
-        return self._call(call, timeout_s)
+        convert = results.server_metadata_from
+        return self._channel.call(
+            self._requests.about_server("server_metadata", convert), timeout_s
+        )
 
     def model_ready(self, model: str, version: str = "", *, timeout_s: float | None = None) -> bool:
         """True when this version is loaded; no version = the default one."""
-        return self._about("model_ready", (model, version), bool, timeout_s)
+        request = self._requests.about_model("model_ready", model, version, bool)
+        return self._channel.call(request, timeout_s)
 
     def model_metadata(
         self, model: str, version: str = "", *, timeout_s: float | None = None
     ) -> results.ModelMetadata:
         """What a version of a model is: features, classes, precision and the rest."""
         convert = results.model_metadata_from
-        return self._about("model_metadata", (model, version), convert, timeout_s)
+        request = self._requests.about_model("model_metadata", model, version, convert)
+        return self._channel.call(request, timeout_s)
 
     def model_statistics(
         self, model: str = "", version: str = "", *, timeout_s: float | None = None
     ) -> tuple[results.ModelStatistics, ...]:
         """Statistics of the loaded versions; no name = all models, no version = all of them."""
         convert = results.model_statistics_from
-        return self._about("model_statistics", (model, version), convert, timeout_s)
+        request = self._requests.about_model("model_statistics", model, version, convert)
+        return self._channel.call(request, timeout_s)
 
-    def _transform(
-        self, method: str, model: str, values: FloatArray, call: CallOptions
-    ) -> results.NormalizeResult:
-        rows = matrix(values, "values")
-        request = ttypes.NormalizeRequest(
-            model_name=model,
-            model_version=call.get("version", ""),
-            values=None,
-            datatype=datatype_value(rows),
-            context=self._context(call),
-            columns=rows.shape[1] or None,
-        )
-        payload = Payload(_VALUES_FIELD, memory(rows))
-        convert = partial(results.normalize_result_from, rows=len(rows))
-        return self._request(method, request, payload, convert, call)
-
-    def _about(
-        self,
-        method: str,
-        model_version: tuple[str, str],
-        convert: Callable[[Any], T],
-        timeout_s: float | None,
-    ) -> T:
-        arguments = getattr(ScoringService, f"{method}_args")(*model_version)
-        return self._call(Call(method, arguments, convert, model_version[0]), timeout_s)
-
-    def _context(self, call: CallOptions) -> Any:  # noqa: ANN401  # generated, untyped
-        """A context with a request id of the caller's or a new one; the channel adds the deadline.
-
-        There always is one, since an echoed id shows a mixed-up reply even behind a proxy that
-        writes its own sequence numbers.
-        """
-        unknown = call.keys() - CallOptions.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
-        request_id = (
-            call.get("request_id") or f"{self._request_prefix}-{next(self._request_numbers)}"
-        )
-        return ttypes.RequestContext(request_id=request_id, auth_token=self._options.auth_token)
-
-    def _request(
-        self,
-        method: str,
-        request: Any,  # noqa: ANN401  # generated, untyped
-        payload: Payload | None,
-        convert: Callable[[Any], T],
-        call: CallOptions,
-    ) -> T:
-        arguments = getattr(ScoringService, f"{method}_args")(request)
-        built = Call(method, arguments, convert, request.model_name, request.context, payload)
-        return self._call(built, call.get("timeout_s"))
-
-    def _call(self, call: Call[T], timeout_s: float | None) -> T:
-        seconds = self._options.timeout_s if timeout_s is None else timeout_s
-        check_timeout("timeout_s", seconds)
-        return self._channel.call(call, Deadline(seconds))
-
-
-def _tensor(name: str, array: NDArray[Any]) -> Any:  # noqa: ANN401  # generated, untyped
-    checked = little_endian(array, f"input {name!a}")
-    return ttypes.Tensor(
-        name=name,
-        datatype=datatype_value(checked),
-        shape=list(checked.shape),
-        data=checked.tobytes(),
-    )
+    def _run(self, request: Call[T], call: CallOptions) -> T:
+        return self._channel.call(request, call.get("timeout_s"))

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thrift messages to bytes and back, by the accelerated codecs of the Thrift library."""
+"""Thrift messages to bytes and back, by the accelerated codecs of the Thrift library.
+
+The heads of messages and of the last fields are written and read here: what is alike in all calls
+of a method is made once, and a reply can be given to its call before it is decoded.
+"""
 
 from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.protocol.TCompactProtocol import TCompactProtocolAccelerated
@@ -15,14 +21,22 @@ from thrift.Thrift import TApplicationException, TMessageType
 from thrift.transport.TTransport import TMemoryBuffer
 
 from thriftscore_client._generated import ScoringService
-from thriftscore_client.connection import Buffer
-from thriftscore_client.options import ClientOptions
+from thriftscore_client.framing import Message
+
+# ruff: noqa: ANN401  # the Thrift library and generated code are untyped
 
 _LOG = logging.getLogger("thriftscore_client")
 _PROTOCOLS = {"binary": TBinaryProtocolAccelerated, "compact": TCompactProtocolAccelerated}
-_STOPS = b"\0\0"  # the ends of the request and of the arguments, alike in both protocols
-_BINARY_STRING = 11
-_COMPACT_BINARY = 8
+_STOP = b"\0"  # the end of a struct, alike in both protocols
+_STOPS = 2 * _STOP  # the ends of the request and of the arguments
+_BINARY_VERSION = 0x8001_0000
+_BINARY_STRUCT, _BINARY_STRING, _BINARY_I32 = 12, 11, 8
+_BINARY_HEAD = struct.Struct("!Ii")
+_BINARY_FIELD = struct.Struct("!bh")
+_BINARY_INT = struct.Struct("!bhi")
+_INT = struct.Struct("!i")
+_COMPACT_PROTOCOL, _COMPACT_VERSION = 0x82, 1
+_COMPACT_STRUCT, _COMPACT_STRING, _COMPACT_I32 = 12, 8, 5
 
 
 class ReplyError(Exception):
@@ -41,96 +55,211 @@ class Payload:
     data: memoryview
 
 
-class Codec:
-    """Encodes calls and decodes replies of one protocol. Immutable, so safe to share."""
+class Head(NamedTuple):
+    """What stands before the content of a message."""
 
-    def __init__(self, options: ClientOptions) -> None:
-        self._protocol_class = _PROTOCOLS[options.protocol]
-        self._limits = {
-            "string_length_limit": options.frame_bytes_max,
-            "container_length_limit": options.frame_bytes_max,
+    method: str
+    kind: int
+    sequence: int
+    end: int
+    """Where the content begins."""
+
+
+class _Protocols(threading.local):
+    """One protocol object of the Thrift library for each thread: they keep state, and cost time."""
+
+    def __init__(self, kind: type, limits: dict[str, Any]) -> None:
+        self.protocol: Any = kind(TMemoryBuffer(), **limits)
+
+
+class Codec:
+    """Encodes calls and decodes replies of one protocol. Safe to share."""
+
+    def __init__(self, protocol: Literal["binary", "compact"], frame_bytes_max: int) -> None:
+        limits: dict[str, Any] = {
+            "string_length_limit": frame_bytes_max,
+            "container_length_limit": frame_bytes_max,
         }
-        if options.protocol == "binary":
-            self._limits["strictRead"] = True
-        self._payload_header = (
-            _binary_payload_header if options.protocol == "binary" else _compact_payload_header
+        binary = protocol == "binary"
+        if binary:
+            limits["strictRead"] = True
+        self._threads = _Protocols(_PROTOCOLS[protocol], limits)
+        self._call_head: Callable[[str, int], bytes] = (
+            _binary_call_head if binary else _compact_call_head
         )
-        if self._protocol(TMemoryBuffer())._fast_encode is None:
+        self._struct_head = _binary_struct_head if binary else _compact_struct_head
+        self._string_head = _binary_string_head if binary else _compact_string_head
+        self._int_field = _binary_int_field if binary else _compact_int_field
+        self.read_head: Callable[[Message], Head] = (
+            _read_binary_head if binary else _read_compact_head
+        )
+        """Reads the head of a reply. Raises ReplyError."""
+        if self._threads.protocol._fast_encode is None:
             _LOG.warning(
                 "the thrift package has no compiled codec here: encoding is many times slower"
             )
 
-    def _protocol(self, transport: TMemoryBuffer) -> Any:  # noqa: ANN401  # Thrift is untyped
-        return self._protocol_class(transport, **self._limits)
+    def encode_struct(self, generated: Any) -> bytes:
+        """A generated struct with its end."""
+        protocol = self._threads.protocol
+        protocol.trans = TMemoryBuffer()
+        generated.write(protocol)
+        encoded: bytes = protocol.trans.getvalue()
+        return encoded
 
-    def encode(
-        self, method: str, sequence: int, arguments: object, payload: Payload | None
-    ) -> Sequence[Buffer]:
-        """The message of a call, in parts that follow one another."""
-        transport = TMemoryBuffer()
-        protocol = self._protocol(transport)
-        protocol.writeMessageBegin(method, TMessageType.CALL, sequence)
-        arguments.write(protocol)  # type: ignore[attr-defined]  # generated, untyped
-        protocol.writeMessageEnd()
-        message: bytes = transport.getvalue()
-        if payload is None:
-            return [message]
-        assert message.endswith(_STOPS)
-        header = self._payload_header(payload)
-        return [message[: -len(_STOPS)] + header, payload.data, _STOPS]
+    def encode_call(self, method: str, sequence: int, arguments: bytes) -> bytes:
+        """The message of a call whose arguments are encoded and ended."""
+        return self._call_head(method, sequence) + arguments
 
-    def decode(self, method: str, sequence: int, frame: bytes | bytearray) -> Any:  # noqa: ANN401
+    def without_ends(self, arguments: bytes) -> bytes:
+        """Encoded arguments, open for more fields of their last struct."""
+        assert arguments.endswith(_STOPS)
+        return arguments[: -len(_STOPS)]
+
+    def context_field(
+        self, field_id: int, request_id: bytes, deadline_ms: int, rest: bytes = b""
+    ) -> bytes:
+        """A RequestContext as a field of an open request; `rest` is its other fields, encoded."""
+        return b"".join(
+            (
+                self._struct_head(field_id),
+                self._string_head(1, len(request_id)),
+                request_id,
+                self._int_field(2, deadline_ms),
+                rest,
+                _STOP,
+            )
+        )
+
+    def string_field(self, field_id: int, text: str) -> bytes:
+        """A string as a field of an open struct."""
+        data = text.encode()
+        return self._string_head(field_id, len(data)) + data
+
+    def payload_head(self, payload: Payload) -> bytes:
+        """What stands before the data of a payload as a field of an open request."""
+        return self._string_head(payload.field_id, payload.data.nbytes)
+
+    @property
+    def ends(self) -> bytes:
+        """What ends an open request and the arguments around it."""
+        return _STOPS
+
+    def decode(self, head: Head, message: Message) -> Any:
         """The generated `<method>_result`, or the TApplicationException, in a reply.
 
-        Raises ReplyError unless the frame is exactly one reply to this call.
+        Raises ReplyError unless the message is exactly one reply.
         """
-        transport = TMemoryBuffer(frame)
-        protocol = self._protocol(transport)
+        result = _empty_result(head)
+        buffer = TMemoryBuffer(message)
+        buffer.cstringio_buf.seek(head.end)
+        protocol = self._threads.protocol
+        protocol.trans = buffer
         try:
-            message = protocol.readMessageBegin()
-            result = _empty_result((method, sequence), message)
             result.read(protocol)
-            protocol.readMessageEnd()
-        except ReplyError:
-            raise
         except Exception as error:  # bad bytes raise what they like in the Thrift library
             reason = str(error) or type(error).__name__
             raise ReplyError(f"the reply cannot be decoded: {reason}") from error
-        left_over = len(frame) - transport.cstringio_buf.tell()
+        left_over = len(message) - buffer.cstringio_buf.tell()
         if left_over:
             raise ReplyError(f"{left_over} bytes are left over after the reply")
         return result
 
 
-def _empty_result(expected: tuple[str, int], message: tuple[str, int, int]) -> Any:  # noqa: ANN401
-    """What to read a reply into; ReplyError where the message is not a reply to this call."""
-    method, sequence = expected
-    name, kind, replied = message
-    if (name, replied) != expected:
-        raise ReplyError(
-            f"the reply is to call {replied} of {name!a}, expected call {sequence} of {method}"
-        )
-    if kind == TMessageType.EXCEPTION:
+def _empty_result(head: Head) -> Any:
+    """What to read a reply into; ReplyError where the message is not a reply."""
+    if head.kind == TMessageType.EXCEPTION:
         return TApplicationException()
-    if kind != TMessageType.REPLY:
-        raise ReplyError(f"the message has type {kind}, expected {TMessageType.REPLY}, a reply")
-    return getattr(ScoringService, f"{method}_result")()
+    if head.kind != TMessageType.REPLY:
+        raise ReplyError(
+            f"the message has type {head.kind}, expected {TMessageType.REPLY}, a reply"
+        )
+    return getattr(ScoringService, f"{head.method}_result")()
 
 
-def _binary_payload_header(payload: Payload) -> bytes:
-    return struct.pack("!bhi", _BINARY_STRING, payload.field_id, payload.data.nbytes)
+@lru_cache(maxsize=64)
+def _binary_method(method: str) -> bytes:
+    name = method.encode()
+    return _BINARY_HEAD.pack(_BINARY_VERSION | TMessageType.CALL, len(name)) + name
 
 
-def _compact_payload_header(payload: Payload) -> bytes:
-    """The long form of a field header, since the id is less than that of the field before."""
-    field_id = _varint(payload.field_id << 1)  # zigzag of a positive number
-    return bytes([_COMPACT_BINARY]) + field_id + _varint(payload.data.nbytes)
+def _binary_call_head(method: str, sequence: int) -> bytes:
+    return _binary_method(method) + _INT.pack(sequence)
 
 
-def _varint(value: int) -> bytes:
+def _compact_call_head(method: str, sequence: int) -> bytes:
+    name = method.encode()
+    kind = TMessageType.CALL << 5 | _COMPACT_VERSION
+    return bytes([_COMPACT_PROTOCOL, kind]) + varint(sequence) + varint(len(name)) + name
+
+
+@lru_cache(maxsize=64)
+def _binary_struct_head(field_id: int) -> bytes:
+    return _BINARY_FIELD.pack(_BINARY_STRUCT, field_id)
+
+
+def _binary_string_head(field_id: int, length: int) -> bytes:
+    return _BINARY_FIELD.pack(_BINARY_STRING, field_id) + _INT.pack(length)
+
+
+def _binary_int_field(field_id: int, value: int) -> bytes:
+    return _BINARY_INT.pack(_BINARY_I32, field_id, value)
+
+
+@lru_cache(maxsize=64)
+def _compact_struct_head(field_id: int) -> bytes:
+    """The long form of a field header, since the id may be less than that of the field before."""
+    return bytes([_COMPACT_STRUCT]) + varint(field_id << 1)  # zigzag of a positive number
+
+
+def _compact_string_head(field_id: int, length: int) -> bytes:
+    return bytes([_COMPACT_STRING]) + varint(field_id << 1) + varint(length)
+
+
+def _compact_int_field(field_id: int, value: int) -> bytes:
+    return bytes([_COMPACT_I32]) + varint(field_id << 1) + varint(value << 1)
+
+
+def varint(value: int) -> bytes:
+    """A number of the compact protocol, not negative."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+def _read_binary_head(message: Message) -> Head:
+    try:
+        version, length = _BINARY_HEAD.unpack_from(message)
+        end = _BINARY_HEAD.size + length
+        if version & 0xFFFF_FF00 != _BINARY_VERSION or length < 0:
+            raise ReplyError("the reply cannot be decoded: it is not of the binary protocol")
+        name = message[_BINARY_HEAD.size : end].decode()
+        return Head(name, version & 0xFF, _INT.unpack_from(message, end)[0], end + _INT.size)
+    except (struct.error, UnicodeDecodeError) as error:
+        raise ReplyError(f"the reply cannot be decoded: {error}") from error
+
+
+def _read_compact_head(message: Message) -> Head:
+    try:
+        if message[0] != _COMPACT_PROTOCOL or message[1] & 0x1F != _COMPACT_VERSION:
+            raise ReplyError("the reply cannot be decoded: it is not of the compact protocol")
+        sequence, start = _read_varint(message, 2)
+        length, start = _read_varint(message, start)
+        name = message[start : start + length].decode()
+        return Head(name, message[1] >> 5, sequence, start + length)
+    except (IndexError, UnicodeDecodeError) as error:
+        raise ReplyError(f"the reply cannot be decoded: {error}") from error
+
+
+def _read_varint(message: Message, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 35, 7):
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ReplyError("the reply cannot be decoded: a number of more than five bytes")

@@ -9,14 +9,20 @@ import time
 class Deadline:
     """A moment on the monotonic clock. Immutable."""
 
+    __slots__ = ("moment", "seconds")
+
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         """How long the call may take in all."""
-        self._moment = time.monotonic() + seconds
+        self.moment = time.monotonic() + seconds
+
+    def left_s(self) -> float:
+        """Seconds left; 0 or less where none are."""
+        return self.moment - time.monotonic()
 
     def remaining_s(self) -> float:
         """Seconds left. Raises TimeoutError where none are."""
-        remaining = self._moment - time.monotonic()
+        remaining = self.moment - time.monotonic()
         if remaining <= 0:
             raise TimeoutError
         return remaining

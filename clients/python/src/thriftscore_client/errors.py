@@ -47,10 +47,13 @@ class Place:
     method: str
     model: str = ""
     """Empty for a call that names no model."""
+    attempts: int = 1
+    """Made by the call so far, this one included; 0 where none was begun."""
 
     def __str__(self) -> str:
         model = f" of model {_shown(self.model)}" if self.model else ""
-        return f"{self.endpoint}: {self.method}{model}"
+        plural = "" if self.attempts == 1 else "s"
+        return f"{self.endpoint}: {self.method}{model}, {self.attempts} attempt{plural}"
 
 
 def _shown(text: str) -> str:
@@ -76,7 +79,8 @@ class ClientClosed(ThriftscoreError, RuntimeError):
 class _CallError(ThriftscoreError):
     """An error of one call.
 
-    `message` is the reason alone; str() puts the endpoint, the method and the model before it.
+    `message` is the reason alone; str() puts the endpoint, the method, the model and the number of
+    attempts before it.
     """
 
     def __init__(self, place: Place, message: str) -> None:
@@ -84,6 +88,7 @@ class _CallError(ThriftscoreError):
         self.endpoint = place.endpoint
         self.method = place.method
         self.model = place.model
+        self.attempts = place.attempts
         self.message = message
 
     def __str__(self) -> str:

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The connections of threads to one address: made, lent, watched and closed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from thriftscore_client.calls import Wire
+from thriftscore_client.connection import Connection
+from thriftscore_client.deadline import Deadline
+from thriftscore_client.endpoint import Address
+from thriftscore_client.options import ClientOptions
+from thriftscore_client.shelf import Shelf
+from thriftscore_client.stream import SocketStream, Stream
+from thriftscore_client.tls_stream import TlsStream
+
+_SWEEP_INTERVAL_S = 1.0
+
+
+class PoolClosedError(Exception):
+    """The pool lends no more connections."""
+
+
+class PoolFullError(Exception):
+    """All connections had as many calls as they may for as long as the caller could wait."""
+
+
+class Pool:
+    """A bounded pool. Thread-safe."""
+
+    def __init__(self, address: Address, options: ClientOptions, wire: Wire) -> None:
+        self.address = address
+        self._options = options
+        self._wire = wire
+        self._shelf: Shelf[Connection] = Shelf(options)
+        self._changed = threading.Condition()
+        self._swept_at = time.monotonic()
+        self._closed = False
+
+    def borrow(self, deadline: Deadline, *, heavy: bool) -> Connection:
+        """A sound connection with room for a call; give it back.
+
+        Raises PoolClosedError, PoolFullError, and OSError where none can be made.
+        """
+        while True:
+            with self._changed:
+                connection = self._borrow_or_reserve(deadline, heavy=heavy)
+                idle = connection is not None and self._shelf.is_idle(connection)
+            if connection is None:
+                return self._dial(deadline)
+            if not idle or connection.is_quiet():
+                return connection
+            with self._changed:
+                self._shelf.retire(connection)
+            self.give_back(connection)
+
+    def _borrow_or_reserve(self, deadline: Deadline, *, heavy: bool) -> Connection | None:
+        """A connection, or None and the right to make one."""
+        while True:
+            if self._closed:
+                raise PoolClosedError
+            self._sweep()
+            connection = self._shelf.borrow(heavy=heavy)
+            if connection is not None:
+                return connection
+            if self._shelf.may_dial:
+                self._shelf.dialling += 1
+                return None
+            remaining_s = deadline.left_s()
+            if remaining_s <= 0 or not self._changed.wait(remaining_s):
+                raise PoolFullError
+
+    def _dial(self, deadline: Deadline) -> Connection:
+        connection: Connection | None = None
+        try:
+            limit = deadline.at_most(self._options.connect_timeout_s)
+            connection = Connection(self._open_stream(limit), self._wire)
+        finally:
+            with self._changed:
+                self._shelf.dialling -= 1
+                if connection is not None:
+                    self._shelf.add(connection)
+                self._changed.notify_all()
+        return connection
+
+    def _open_stream(self, deadline: Deadline) -> Stream:
+        connected = self.address.connect(deadline)
+        if self._wire.tls is None:
+            return SocketStream(connected)
+        name = self._wire.server_name(self.address)
+        return TlsStream.handshake(connected, self._wire.tls, name, deadline)
+
+    def give_back(self, connection: Connection) -> None:
+        """The call is over."""
+        with self._changed:
+            finished = self._shelf.give_back(connection)
+            self._changed.notify()
+        if finished:
+            connection.close()
+
+    def sweep(self) -> None:
+        """Closes what is idle for too long."""
+        with self._changed:
+            self._swept_at = 0.0
+            self._sweep()
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        if now - self._swept_at >= _SWEEP_INTERVAL_S:
+            self._swept_at = now
+            for connection in self._shelf.take_stale():
+                connection.close()
+
+    def close(self) -> None:
+        """Closes all connections; calls on them fail."""
+        with self._changed:
+            self._closed = True
+            connections = self._shelf.take_all()
+            self._changed.notify_all()
+        for connection in connections:
+            connection.close()
+
+    def close_when_unused(self) -> None:
+        """The address is gone: calls under way may end, others are not expected."""
+        with self._changed:
+            unused = self._shelf.retire_all()
+        for connection in unused:
+            connection.close()
+
+    def forget(self) -> None:
+        """Closes this process's copies of the sockets, without a word to the servers."""
+        for connection in self._shelf.take_all():
+            connection.forget()
