@@ -5,6 +5,8 @@ package thriftscore
 import (
 	"context"
 	"errors"
+	"math"
+	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
@@ -22,6 +24,8 @@ const (
 	stallMax = 10 * time.Millisecond
 	// stalledTriesMax allows for a process that had no processor for as long as that.
 	stalledTriesMax = 3
+	// strideMin is how far the numbers of calls are apart at least.
+	strideMin = 1<<16 + 1
 	// abandonedMax bounds the replies that a connection in service may still owe to hedged calls.
 	abandonedMax = 64
 )
@@ -37,6 +41,7 @@ type connection struct {
 	socket   net.Conn
 	codec    *codec
 	sequence atomic.Int32
+	stride   int32 // odd, so that all numbers come before one comes again
 	retired  atomic.Bool // takes no new calls; closed once it has none
 
 	sending   sync.Mutex // guards the fields below and the writing to the socket
@@ -57,7 +62,18 @@ type connection struct {
 }
 
 func newConnection(socket net.Conn, codec *codec) *connection {
-	return &connection{socket: socket, codec: codec, inbox: inbox{source: socket, codec: codec}}
+	return &connection{
+		socket: socket,
+		codec:  codec,
+		stride: strideMin + 2*rand.Int32N(strideMin/2),
+		inbox:  inbox{source: socket, codec: codec},
+	}
+}
+
+// nextSequence returns a number for a call. Numbers are far apart, so that a reply with a number
+// that is slightly wrong answers no call at all rather than another one.
+func (c *connection) nextSequence() int32 {
+	return c.sequence.Add(c.stride) & math.MaxInt32
 }
 
 // callError is a failure of an attempt with what was being done.
@@ -76,7 +92,7 @@ var errHedged = errors.New("another attempt has answered")
 func (c *connection) exchange(ctx context.Context, call *call, deadline time.Time) (
 	reply any, err error) {
 	own := newTicket(call.method, deadline)
-	own.sequence = c.sequence.Add(1) & 0x7fff_ffff
+	own.sequence = c.nextSequence()
 	request, err := call.begin(c.codec, own.sequence, deadline)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,9 @@ func replyTo(t testing.TB, response *idl.ScoreResponse) []byte {
 
 // connectionTo is a connection that answers each request with the bytes.
 func connectionTo(received []byte, options Options) *connection {
-	return newConnection(&replayed{data: received}, newCodec(options))
+	created := newConnection(&replayed{data: received}, newCodec(options))
+	created.stride = 1
+	return created
 }
 
 // scoreOn makes a call with one feature a row, without anything around the connection.
