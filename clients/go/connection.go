@@ -41,7 +41,7 @@ type connection struct {
 	socket   net.Conn
 	codec    *codec
 	sequence atomic.Int32
-	stride   int32 // odd, so that all numbers come before one comes again
+	stride   int32       // odd, so that all numbers come before one comes again
 	retired  atomic.Bool // takes no new calls; closed once it has none
 
 	sending   sync.Mutex // guards the fields below and the writing to the socket

@@ -4,9 +4,11 @@
 //
 //	sample score --endpoint 127.0.0.1:9090 --model credit 0.3,41,1 0.9,19,0
 //	sample bench --endpoint 127.0.0.1:9090 --model credit --rows rows.csv
+//	sample compare --endpoint 127.0.0.1:9090 --model credit --columns 3
 //
 // score scores each row of the command line. bench scores all rows of a file of comma-separated
-// numbers at once, then one by one, and prints one line of JSON.
+// numbers at once, then one by one, and prints one line of JSON. compare measures the client
+// against the generated one, and prints one line of JSON.
 package main
 
 import (
@@ -31,15 +33,17 @@ func main() {
 
 func run(arguments []string, output io.Writer) error {
 	if len(arguments) == 0 {
-		return fmt.Errorf("usage: sample score|bench --endpoint HOST:PORT --model NAME …")
+		return fmt.Errorf("usage: sample score|bench|compare --endpoint HOST:PORT --model NAME …")
 	}
 	switch command, rest := arguments[0], arguments[1:]; command {
 	case "score":
 		return score(rest, output)
 	case "bench":
 		return bench(rest, output)
+	case "compare":
+		return compare(rest, output)
 	default:
-		return fmt.Errorf("the command must be score or bench, received %q", command)
+		return fmt.Errorf("the command must be score, bench or compare, received %q", command)
 	}
 }
 

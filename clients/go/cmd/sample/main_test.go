@@ -42,6 +42,20 @@ func TestSampleScoresAndMeasures(t *testing.T) {
 		}
 		expectReport(t, output.String())
 	})
+	t.Run("compare prints one line of JSON", func(t *testing.T) {
+		var output bytes.Buffer
+		err := run([]string{"compare", "--endpoint", server.Endpoint(), "--model", "linear",
+			"--rounds", "1", "--seconds", "0.05"}, &output)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var measured comparison
+		err = json.Unmarshal(output.Bytes(), &measured)
+		if err != nil || measured.Callers["1"].ThroughputRatio <= 0 ||
+			measured.Callers["16"].P50Ratio <= 0 {
+			t.Errorf("%q: %v", output.String(), err)
+		}
+	})
 }
 
 func expectReport(t *testing.T, line string) {
