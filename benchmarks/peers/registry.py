@@ -14,6 +14,7 @@ are those of its process and of all that process started.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,9 @@ class Peer:
     def missing(self) -> str | None:
         """What has to be built or installed before it can start; None = nothing."""
         absent = [word for word in self.program() if "/" in word and not Path(word).exists()]
-        return f"{absent[0]} is missing: make build/stamps/peers" if absent else None
+        if not absent:
+            return None
+        return f"{os.path.relpath(absent[0], ROOT)} is missing: make build/stamps/peers"
 
     def start_command(self, model: Path, threads: int = 1, port: int = 0) -> list[str]:
         """What starts it on 127.0.0.1; port 0 = any that is free."""
