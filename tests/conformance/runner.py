@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,18 +19,20 @@ import numpy as np
 from expectations import difference
 from wire_calls import WireClient
 
-from thriftscore_client import Client, ClientOptions, ServerError, ThriftscoreError
+from thriftscore_client import AsyncClient, Client, ClientOptions, ServerError, ThriftscoreError
 from thriftscore_client._generated import ttypes
 
 DTYPES = {"FP32": np.float32, "FP64": np.float64}
 DATATYPES = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 CALL_TIMEOUT_S = 10.0
+STYLES = ("sync", "pipelined", "async")
+CALLERS = 8
 
 
 class ClientCalls:
     """Cases `via: client`: arguments to the client's types, results to plain values."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client | LoopClient) -> None:
         self._client = client
 
     def call(self, method: str, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,28 +157,103 @@ def run_case(calls: ClientCalls | WireClient, case: Mapping[str, Any]) -> str:
         return f"{type(error).__name__}: {error}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Combination:
+    """What is between a case and the server."""
+
+    transport: str
+    protocol: str
+    style: str
+
+    @classmethod
+    def parse(cls, text: str) -> Combination:
+        parts = cls(*text.split("/"))
+        if parts.style not in STYLES:
+            raise ValueError(f"style is {parts.style!r}, expected one of {STYLES}")
+        return parts
+
+    @property
+    def options(self) -> ClientOptions:
+        """For one connection; one call at a time in style sync."""
+        return ClientOptions(
+            timeout_s=CALL_TIMEOUT_S,
+            transport=self.transport,
+            protocol=self.protocol,
+            connections_max=1,
+            calls_per_connection_max=1 if self.style == "sync" else 32,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.transport}/{self.protocol}/{self.style}"
+
+
+class LoopClient:
+    """An AsyncClient in an event loop of its own; any thread may call its methods."""
+
+    def __init__(self, endpoint: str, options: ClientOptions) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._client = AsyncClient(endpoint, options)
+
+    def __enter__(self) -> LoopClient:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._client.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+        return lambda *args, **options: self._run(method(*args, **options))
+
+    def _run(self, call: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+
+def problems(
+    combination: Combination, endpoint: str, cases: list[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Runs the cases of a combination; each with why it fails, empty where it passes."""
+    options = combination.options
+    kind = LoopClient if combination.style == "async" else Client
+    threads = 1 if combination.style == "sync" else CALLERS
+    with kind(endpoint, options) as client, ThreadPoolExecutor(threads) as executor:
+        calls = ClientCalls(client)
+        mine = [case for case in cases if case["via"] == "client"]
+        yield from zip(mine, executor.map(lambda case: run_case(calls, case), mine), strict=True)
+    if combination.style == "sync":
+        wire = WireClient(endpoint, combination.transport, combination.protocol)
+        for case in cases:
+            if case["via"] == "wire":
+                yield case, run_case(wire, case)
+        wire.close()
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=Path, required=True)
     parser.add_argument("--endpoint", required=True)
+    parser.add_argument("--combinations", help="transport/protocol/style, with commas between")
     parser.add_argument("--protocol", choices=("binary", "compact"), default="binary")
-    parser.add_argument("--transport", choices=("framed",), default="framed")
+    parser.add_argument("--transport", choices=("framed", "unframed", "header"), default="framed")
     return parser.parse_args()
 
 
 def main() -> int:
     arguments = parse_arguments()
-    options = ClientOptions(timeout_s=CALL_TIMEOUT_S, protocol=arguments.protocol)
-    wire = WireClient(arguments.endpoint, arguments.protocol)
+    alone = f"{arguments.transport}/{arguments.protocol}/sync"
+    combinations = (arguments.combinations or alone).split(",")
+    cases = json.loads(arguments.cases.read_text(encoding="utf-8"))
     failed = passed = 0
-    with Client(arguments.endpoint, options) as client:
-        callers = {"client": ClientCalls(client), "wire": wire}
-        for case in json.loads(arguments.cases.read_text(encoding="utf-8")):
-            problem = run_case(callers[case["via"]], case)
-            print(f"FAIL {case['name']}: {problem}" if problem else f"PASS {case['name']}")
+    for combination in map(Combination.parse, combinations):
+        for case, problem in problems(combination, arguments.endpoint, cases):
+            name = f"{combination} {case['name']}" if arguments.combinations else case["name"]
+            print(f"FAIL {name}: {problem}" if problem else f"PASS {name}")
             failed += bool(problem)
             passed += not problem
-    wire.close()
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -9,26 +9,30 @@ from typing import Any
 import numpy as np
 from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.protocol.TCompactProtocol import TCompactProtocolAccelerated
+from thrift.protocol.THeaderProtocol import THeaderProtocol
 from thrift.Thrift import TType
+from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubprotocolID
 from thrift.transport.TSocket import TSocket
-from thrift.transport.TTransport import TFramedTransport
+from thrift.transport.TTransport import TBufferedTransport, TFramedTransport
 
 from thriftscore_client._generated import ScoringService, ttypes
 
 PROTOCOLS = {"binary": TBinaryProtocolAccelerated, "compact": TCompactProtocolAccelerated}
+HEADER_PROTOCOLS = {"binary": THeaderSubprotocolID.BINARY, "compact": THeaderSubprotocolID.COMPACT}
+TRANSPORTS = {"framed": TFramedTransport, "unframed": TBufferedTransport}
 ELEMENTS = {"FP32": "<f4", "FP64": "<f8", "INT32": "<i4", "INT64": "<i8"}
 ENUM_FIELDS = {"datatype": ttypes.DataType, "code": ttypes.ErrorCode}
 CALL_TIMEOUT_MS = 10_000
 
 
 class WireClient:
-    """The generated client over a framed connection of its own."""
+    """The generated client over a connection of its own."""
 
-    def __init__(self, endpoint: str, protocol: str) -> None:
+    def __init__(self, endpoint: str, transport: str, protocol: str) -> None:
         host, _, port = endpoint.rpartition(":")
         self._socket = TSocket(host, int(port))
         self._socket.setTimeout(CALL_TIMEOUT_MS)
-        self._stub = ScoringService.Client(PROTOCOLS[protocol](TFramedTransport(self._socket)))
+        self._stub = ScoringService.Client(messages(self._socket, transport, protocol))
         self._socket.open()
 
     def close(self) -> None:
@@ -39,6 +43,14 @@ class WireClient:
         arguments = filled(getattr(ScoringService, f"{method}_args"), args)
         names = [spec[2] for spec in arguments.thrift_spec if spec is not None]
         return plain_result(getattr(self._stub, method)(*(getattr(arguments, n) for n in names)))
+
+
+def messages(source: TSocket, transport: str, protocol: str) -> Any:
+    """The stock library's protocol over its transport."""
+    if transport == "header":
+        kinds = [THeaderClientType.HEADERS]
+        return THeaderProtocol(source, kinds, default_protocol=HEADER_PROTOCOLS[protocol])
+    return PROTOCOLS[protocol](TRANSPORTS[transport](source))
 
 
 def filled(kind: type, fields: Mapping[str, Any]) -> Any:

@@ -5,6 +5,7 @@
 ...     scores = client.score("diabetes", rows).scores
 """
 
+from thriftscore_client.async_client import AsyncClient
 from thriftscore_client.client import Client
 from thriftscore_client.errors import (
     CallTimedOut,
@@ -45,6 +46,7 @@ from thriftscore_client.results import (
 )
 
 __all__ = [
+    "AsyncClient",
     "AttemptEvent",
     "CallEvent",
     "CallOptions",

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
 from thriftscore_client import errors
@@ -23,9 +24,11 @@ from thriftscore_client.observing import Observation
 from thriftscore_client.options import ClientOptions, check_timeout
 from thriftscore_client.pool import Pool, PoolClosedError, PoolFullError
 from thriftscore_client.results import ScoreResult
-from thriftscore_client.retries import Attempt, Conductor, Pause
+from thriftscore_client.retries import Attempt, Conductor, HedgeWon, Pause
 
 T = TypeVar("T")
+
+_HEDGING_THREADS = 64
 
 
 class Channel:
@@ -46,6 +49,7 @@ class Channel:
             self._directory.balancer, self._options, ",".join(one.text for one in self._endpoints)
         )
         self._housekeeper: threading.Thread | None = None
+        self._hedging = ThreadPoolExecutor(_HEDGING_THREADS, "thriftscore-hedge")
 
     def _new_pool(self, address: Address) -> Pool:
         return Pool(address, self._options, self.wire)
@@ -114,7 +118,37 @@ class Channel:
                 raise
         return batch.result()
 
-    def _attempt(self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline) -> T:
+    def _attempt(self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline) -> object:
+        """The answer of an attempt, or of the hedge that was faster."""
+        conductor = self._conductor
+        delay_s = conductor.hedge_delay_s() if conductor.hedges else math.inf
+        if delay_s >= deadline.left_s():
+            return self._try(call, attempt, deadline)
+        return self._hedged(call, attempt, deadline, delay_s)
+
+    def _hedged(
+        self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline, delay_s: float
+    ) -> T | HedgeWon[Pool]:
+        """An attempt, and a second one beside it when it is slow. The slower goes on by itself."""
+        submit = self._hedging.submit
+        first = submit(self._try, call, attempt, deadline)
+        if wait((first,), delay_s).done:
+            return first.result()
+        hedge = self._conductor.hedge(attempt.member)
+        if hedge is None:
+            return first.result()
+        second = submit(self._try, call, Attempt(hedge.member, attempt.number + 1), deadline)
+        for future in as_completed((first, second)):
+            if future.exception() is None and future is second:
+                return HedgeWon(hedge, second.result())
+            if future is first and first.exception() is None:
+                break
+        second.add_done_callback(
+            lambda ended: self._conductor.hedge_ended(hedge, ended.exception())
+        )
+        return first.result()
+
+    def _try(self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline) -> T:
         place = Place(attempt.member.name, call.method, call.model, attempt.number)
         pool = attempt.member.pool
         connection = self._borrow(pool, call, place, deadline)
@@ -167,6 +201,7 @@ class Channel:
         self._closing.set()
         for member in self._directory.balancer.members:
             member.pool.close()
+        self._hedging.shutdown(wait=False, cancel_futures=True)
 
     def _keep_addresses(self, deadline: Deadline) -> None:
         """Starts a lookup where one is due, and waits for the first."""

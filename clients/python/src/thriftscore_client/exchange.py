@@ -15,6 +15,7 @@ from thriftscore_client.framing import Message
 
 E = TypeVar("E", bound="Exchange")
 
+_SEQUENCE_STEP = 0x5E3779B1
 _SEQUENCE_MASK = 0x7FFF_FFFF
 
 
@@ -61,8 +62,10 @@ class Ledger(Generic[E]):
         return self.failure is None and not self.is_retiring
 
     def number(self) -> int:
-        """The number for the next exchange; numbers come again after 2^31 - 1."""
-        return next(self._numbers) & _SEQUENCE_MASK
+        """The number for the next exchange: far from the last, so that a number which is slightly
+        wrong is nobody's. All 2^31 come before one comes again, since the step is odd.
+        """
+        return next(self._numbers) * _SEQUENCE_STEP & _SEQUENCE_MASK
 
     def open(self, exchange: E) -> None:
         """Expects a reply to this exchange. Raises what made the connection fail."""

@@ -27,7 +27,8 @@ class AttemptEvent:
     """Of the attempt, from 1."""
     duration_s: float
     outcome: str
-    """"OK", the name of the server's error code, or the class of a TransportError."""
+    """"OK", the name of the server's error code, or the class of a TransportError; "HedgedError"
+    where a second attempt was faster."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ of threads and of asyncio drive the same generator.
 from __future__ import annotations
 
 import logging
+import math
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from thriftscore_client import errors
 from thriftscore_client.balancer import Balancer, Member
@@ -31,6 +33,37 @@ _BUDGET_PER_CALL = 0.1
 
 P = TypeVar("P")
 T = TypeVar("T")
+
+_Begun = tuple[Member[P], int, float]
+"""An attempt: its member, its number, and when it began."""
+
+
+class HedgedError(Exception):
+    """The outcome of an attempt that another was faster than."""
+
+
+class RecentLatencies:
+    """The times of the last good answers."""
+
+    _KEPT = 256
+    _NEEDED = 20
+
+    def __init__(self) -> None:
+        self._seconds: deque[float] = deque(maxlen=self._KEPT)
+        self._p95_s = math.inf
+        self._added = 0
+
+    def add(self, seconds: float) -> None:
+        """Takes note of one."""
+        self._seconds.append(seconds)
+        self._added += 1
+        if self._added % self._NEEDED == 0:
+            ordered = sorted(self._seconds)
+            self._p95_s = ordered[len(ordered) * 19 // 20]
+
+    def p95_s(self) -> float:
+        """What 19 of 20 took less than, not quite up to date; infinite while few are known."""
+        return self._p95_s
 
 
 class RetryBudget:
@@ -73,6 +106,23 @@ class Pause:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class HedgeWon(Generic[P]):
+    """Sent to the generator in the place of an answer: the second attempt had it first."""
+
+    hedge: Hedge[P]
+    answer: object
+
+
+class Hedge(Generic[P]):
+    """A second attempt, while the first is still under way."""
+
+    def __init__(self, member: Member[P]) -> None:
+        self.member = member
+        self.started = time.monotonic()
+        member.begin()
+
+
 class Conductor(Generic[P]):
     """Leads calls through their attempts. Thread-safe."""
 
@@ -80,6 +130,7 @@ class Conductor(Generic[P]):
         self.balancer = balancer
         self._endpoints = endpoints
         self.budget = RetryBudget()
+        self._latencies = RecentLatencies()
         self._options = options
 
     def conduct(
@@ -93,7 +144,7 @@ class Conductor(Generic[P]):
             started = time.monotonic()
             member.begin()
             try:
-                answer: T = yield Attempt(member, number)
+                answer: T | HedgeWon[P] = yield Attempt(member, number)
             except BaseException as error:
                 self._account(member, error)
                 if observation is not None:
@@ -105,13 +156,52 @@ class Conductor(Generic[P]):
                 following, pause, free = self._following(error, course, deadline, (number, free))
                 _LOG.debug("%s; the next attempt is at %s", error, following.name)
             else:
-                member.answered(time.monotonic() - started)
-                if observation is not None:
-                    observation.attempt_ended(member.name, number, started, None)
-                return answer
+                begun = (member, number, started)
+                return cast("T", self._answered(begun, answer, observation))
             if pause > 0:
                 yield Pause(pause)
             member, number = following, number + 1
+
+    def _answered(
+        self, attempt: _Begun[P], answer: T | HedgeWon[P], observation: Observation | None
+    ) -> T:
+        """Takes note of a good answer and returns it."""
+        member, number, started = attempt
+        result = answer
+        if isinstance(answer, HedgeWon):
+            hedge, result = answer.hedge, cast("T", answer.answer)
+            member.given_up()
+            if observation is not None:
+                observation.attempt_ended(member.name, number, started, HedgedError())
+            member, number, started = hedge.member, number + 1, hedge.started
+        seconds = time.monotonic() - started
+        member.answered(seconds)
+        if self._options.hedge_after == "p95":
+            self._latencies.add(seconds)
+        if observation is not None:
+            observation.attempt_ended(member.name, number, started, None)
+        return cast("T", result)
+
+    @property
+    def hedges(self) -> bool:
+        """True where a slow attempt may get a second one beside it."""
+        return self._options.hedge_after is not None and len(self.balancer.members) > 1
+
+    def hedge_delay_s(self) -> float:
+        """How long to wait for an answer before a second attempt; infinite while unknown."""
+        after = self._options.hedge_after
+        return self._latencies.p95_s() if isinstance(after, str) or after is None else after
+
+    def hedge(self, slow: Member[P]) -> Hedge[P] | None:
+        """Begins a second attempt, if another member is in service and the budget allows."""
+        member = self.balancer.choose((slow,))
+        if member is None or not self.budget.spend():
+            return None
+        return Hedge(member)
+
+    def hedge_ended(self, hedge: Hedge[P], error: BaseException | None) -> None:
+        """The second attempt was of no use: it failed, or the first was faster."""
+        self._account(hedge.member, HedgedError() if error is None else error)
 
     def _first(self, call: Call[T]) -> Member[P]:
         member = self.balancer.choose() or self.balancer.first_to_return()
