@@ -18,7 +18,9 @@ import (
 type call struct {
 	*callSettings
 	method    string
-	arguments thrift.TStruct
+	arguments interface {
+		Write(context.Context, thrift.TProtocol) error
+	}
 	// decode reads the result and checks it. Errors are a *thriftscoreidl.ScoringError, which the
 	// server sent, or say what is wrong with the reply.
 	decode func(context.Context, *message) (any, error)
@@ -120,10 +122,12 @@ func readResult(ctx context.Context, from *message, result outcome) error {
 		return declared
 	}
 	if !result.IsSetSuccess() {
-		return errors.New("it has neither a result nor an error")
+		return errNoResult
 	}
 	return nil
 }
+
+var errNoResult = errors.New("it has neither a result nor an error")
 
 // decodePlain is decode for a result R whose value S needs no more checks.
 func decodePlain[S, R any, P interface {

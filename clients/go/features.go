@@ -30,55 +30,74 @@ const (
 	Bytes  = thriftscoreidl.DataType_BYTES
 )
 
-// Float is the type of a feature: float32 is sent as FP32, float64 as FP64. The model computes in
-// its own precision whichever is sent.
-type Float interface{ float32 | float64 }
-
-// Features are rows to score or to normalise: Rows or Dense.
+// Features are rows to score or to normalise: Rows, Dense or Row. They are read during the call and
+// never changed.
 type Features interface {
-	// encode returns the matrix as the contract has it.
-	encode() (matrix, error)
+	// shape checks that the rows are a matrix.
+	shape() (shape, error)
+	// appendTo appends the numbers, little-endian, row after row.
+	appendTo(data []byte) []byte
+	// slice returns the rows from begin to before end.
+	slice(begin, end int) Features
 }
 
-// matrix is a row-major matrix of FP32 or FP64 as it is sent.
-type matrix struct {
-	data     []byte
+// shape is what a matrix is, besides its numbers.
+type shape struct {
 	datatype DataType
 	rows     int
 	columns  int // 0 = not known, which only an empty matrix may be
 }
 
-// columnsField is the optional field `columns` of a request.
-func (m matrix) columnsField() *int32 {
-	if m.columns == 0 {
-		return nil
+// bytes is the size of the numbers.
+func (s shape) bytes() int { return s.rows * s.columns * elementBytes[s.datatype] }
+
+// newShape checks a number of columns.
+func newShape[T Float](rows, columns int) (shape, error) {
+	if columns < 1 || columns > math.MaxInt32 {
+		return shape{}, invalid("a row must have 1 to %d values, received %d",
+			math.MaxInt32, columns)
 	}
-	columns := int32(m.columns)
-	return &columns
+	return shape{floatType[T](), rows, columns}, nil
 }
 
-// Rows are features as a slice of rows, all of the same length: Rows[float32]{{1, 2}, {3, 4}}. No
-// rows at all is a valid, empty matrix.
+// Rows are features as a slice of rows, all of the same length: Rows[float32]{{1, 2}, {3, 4}}. A
+// [][]float32 is converted without a copy. No rows at all is a valid, empty matrix.
 type Rows[T Float] [][]T
 
-func (r Rows[T]) encode() (matrix, error) {
-	encoded := matrix{datatype: floatType[T](), rows: len(r)}
+func (r Rows[T]) shape() (shape, error) {
 	if len(r) == 0 {
-		return encoded, nil
+		return shape{datatype: floatType[T]()}, nil
 	}
-	if err := encoded.setColumns(len(r[0])); err != nil {
-		return matrix{}, err
-	}
-	encoded.data = make([]byte, 0, len(r)*encoded.columns*itemBytes[T]())
+	columns := len(r[0])
 	for index, row := range r {
-		if len(row) != encoded.columns {
-			return matrix{}, invalid("row 0 has %d values, row %d has %d",
-				encoded.columns, index, len(row))
+		if len(row) != columns {
+			return shape{}, invalid("row 0 has %d values, row %d has %d",
+				columns, index, len(row))
 		}
-		encoded.data = appendFloats(encoded.data, row)
 	}
-	return encoded, nil
+	return newShape[T](len(r), columns)
 }
+
+func (r Rows[T]) appendTo(data []byte) []byte {
+	if len(r) > 1 {
+		data = slices.Grow(data, len(r)*len(r[0])*itemBytes[T]())
+	}
+	for _, row := range r {
+		data = appendFloats(data, row)
+	}
+	return data
+}
+
+func (r Rows[T]) slice(begin, end int) Features { return r[begin:end] }
+
+// Row is features of one row: Row[float32]{1, 2}.
+type Row[T Float] []T
+
+func (r Row[T]) shape() (shape, error) { return newShape[T](1, len(r)) }
+
+func (r Row[T]) appendTo(data []byte) []byte { return appendFloats(data, r) }
+
+func (r Row[T]) slice(begin, end int) Features { return Rows[T]{r}[begin:end] }
 
 // Dense are features as one slice: Columns values for each row, row after row.
 type Dense[T Float] struct {
@@ -86,26 +105,23 @@ type Dense[T Float] struct {
 	Columns int
 }
 
-func (d Dense[T]) encode() (matrix, error) {
-	encoded := matrix{datatype: floatType[T]()}
-	if err := encoded.setColumns(d.Columns); err != nil {
-		return matrix{}, err
+func (d Dense[T]) shape() (shape, error) {
+	found, err := newShape[T](0, d.Columns)
+	if err != nil {
+		return shape{}, err
 	}
 	if len(d.Values)%d.Columns != 0 {
-		return matrix{}, invalid("%d values are not whole rows of %d columns",
+		return shape{}, invalid("%d values are not whole rows of %d columns",
 			len(d.Values), d.Columns)
 	}
-	encoded.rows = len(d.Values) / d.Columns
-	encoded.data = appendFloats(make([]byte, 0, len(d.Values)*itemBytes[T]()), d.Values)
-	return encoded, nil
+	found.rows = len(d.Values) / d.Columns
+	return found, nil
 }
 
-func (m *matrix) setColumns(columns int) error {
-	if columns < 1 || columns > math.MaxInt32 {
-		return invalid("a row must have 1 to %d values, received %d", math.MaxInt32, columns)
-	}
-	m.columns = columns
-	return nil
+func (d Dense[T]) appendTo(data []byte) []byte { return appendFloats(data, d.Values) }
+
+func (d Dense[T]) slice(begin, end int) Features {
+	return Dense[T]{d.Values[begin*d.Columns : end*d.Columns], d.Columns}
 }
 
 // SparseFeatures are rows to score in compressed sparse row form: CSR.
@@ -140,39 +156,4 @@ func (c CSR[T]) encodeSparse() sparseMatrix {
 	}
 	encoded.values = appendFloats(make([]byte, 0, len(c.Values)*itemBytes[T]()), c.Values)
 	return encoded
-}
-
-func floatType[T Float]() DataType {
-	if itemBytes[T]() == 4 {
-		return FP32
-	}
-	return FP64
-}
-
-func itemBytes[T Float]() int {
-	var zero T
-	if _, isSingle := any(zero).(float32); isSingle {
-		return 4
-	}
-	return 8
-}
-
-// appendFloats appends values in little-endian order.
-func appendFloats[T Float](data []byte, values []T) []byte {
-	begin, size := len(data), len(values)*itemBytes[T]()
-	data = slices.Grow(data, size)[:begin+size]
-	output := data[begin:]
-	switch values := any(values).(type) {
-	case []float32:
-		for _, value := range values {
-			binary.LittleEndian.PutUint32(output, math.Float32bits(value))
-			output = output[4:]
-		}
-	case []float64:
-		for _, value := range values {
-			binary.LittleEndian.PutUint64(output, math.Float64bits(value))
-			output = output[8:]
-		}
-	}
-	return data
 }

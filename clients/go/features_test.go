@@ -24,27 +24,31 @@ func TestRowsAndDenseEncodeTheSameLittleEndianMatrix(t *testing.T) {
 	}
 	dense := Dense[float32]{Values: slices.Concat(rows...), Columns: 3}
 	for _, features := range []Features{rows, dense} {
-		encoded, err := features.encode()
+		found, err := features.shape()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(encoded.data, expected) || encoded.datatype != FP32 ||
-			encoded.rows != 2 || encoded.columns != 3 {
-			t.Errorf("%T: received %+v", features, encoded)
+		data := features.appendTo(nil)
+		if !bytes.Equal(data, expected) || found != (shape{FP32, 2, 3}) {
+			t.Errorf("%T: received %+v, %v", features, found, data)
+		}
+		second := features.slice(1, 2)
+		if found, err := second.shape(); err != nil || found != (shape{FP32, 1, 3}) ||
+			!bytes.Equal(second.appendTo(nil), expected[12:]) {
+			t.Errorf("%T: the second row is %+v, %v", features, found, err)
 		}
 	}
 }
 
 func TestNoRowsAreAMatrix(t *testing.T) {
 	for _, features := range []Features{Rows[float64]{}, Rows[float64](nil)} {
-		encoded, err := features.encode()
-		if err != nil || encoded.rows != 0 || encoded.columnsField() != nil {
-			t.Errorf("received %+v, %v", encoded, err)
+		if found, err := features.shape(); err != nil || found != (shape{datatype: FP64}) {
+			t.Errorf("received %+v, %v", found, err)
 		}
 	}
-	encoded, err := Dense[float64]{Columns: 4}.encode()
-	if err != nil || encoded.rows != 0 || *encoded.columnsField() != 4 {
-		t.Errorf("received %+v, %v", encoded, err)
+	found, err := Dense[float64]{Columns: 4}.shape()
+	if err != nil || found != (shape{FP64, 0, 4}) {
+		t.Errorf("received %+v, %v", found, err)
 	}
 }
 
@@ -54,6 +58,7 @@ func TestFeaturesThatAreNoMatrixAreRefusedUnsent(t *testing.T) {
 		"nothing":           nil,
 		"ragged rows":       Rows[float32]{{1, 2}, {3}},
 		"rows of no values": Rows[float32]{{}, {}},
+		"row of no values":  Row[float64]{},
 		"no columns":        Dense[float32]{Values: []float32{1}},
 		"negative columns":  Dense[float32]{Values: []float32{1}, Columns: -1},
 		"part of a row":     Dense[float32]{Values: []float32{1, 2, 3}, Columns: 2},

@@ -2,13 +2,6 @@
 
 package thriftscore
 
-import (
-	"encoding/binary"
-	"math"
-
-	"github.com/thriftscore/thriftscore/clients/go/gen/thriftscoreidl"
-)
-
 // Result is a matrix of numbers that a model made: scores, or normalised rows.
 type Result struct {
 	// Values are the rows one after the other. FP32 results are widened, which is exact.
@@ -31,33 +24,18 @@ func (r *Result) Row(index int) []float64 {
 	return r.Values[index*r.Columns : (index+1)*r.Columns : (index+1)*r.Columns]
 }
 
-func (s *callSettings) scores(response *thriftscoreidl.ScoreResponse, rows int) (*Result, error) {
+// result makes a Result of a reply to a request of so many rows.
+func (r *matrixReply) result(rows int) (*Result, error) {
 	result := &Result{
-		Rows:         int(response.Rows),
-		Columns:      int(response.Columns),
-		Datatype:     response.Datatype,
-		ModelVersion: response.ModelVersion,
-		RequestID:    response.GetRequestID(),
+		Rows:         int(r.rows),
+		Columns:      int(r.columns),
+		Datatype:     r.datatype,
+		ModelVersion: r.modelVersion,
 	}
-	if err := s.checkEcho(response.RequestID); err != nil {
-		return nil, err
+	if r.requestID != nil {
+		result.RequestID = *r.requestID
 	}
-	return result.decode(response.Scores, rows)
-}
-
-func (s *callSettings) transformed(response *thriftscoreidl.NormalizeResponse, rows int) (
-	*Result, error) {
-	result := &Result{
-		Rows:         int(response.Rows),
-		Columns:      int(response.Columns),
-		Datatype:     response.Datatype,
-		ModelVersion: response.ModelVersion,
-		RequestID:    response.GetRequestID(),
-	}
-	if err := s.checkEcho(response.RequestID); err != nil {
-		return nil, err
-	}
-	return result.decode(response.Values, rows)
+	return result.decode(r.data, rows)
 }
 
 // decode returns r with Values from data, which must have the shape that the reply says, and the
@@ -81,20 +59,4 @@ func (r *Result) decode(data []byte, rows int) (*Result, error) {
 	}
 	r.Values = decodeFloats(data, size, count)
 	return r, nil
-}
-
-func decodeFloats(data []byte, size, count int) []float64 {
-	values := make([]float64, count)
-	if size == 4 {
-		for index := range values {
-			values[index] = float64(math.Float32frombits(binary.LittleEndian.Uint32(data)))
-			data = data[4:]
-		}
-		return values
-	}
-	for index := range values {
-		values[index] = math.Float64frombits(binary.LittleEndian.Uint64(data))
-		data = data[8:]
-	}
-	return values
 }

@@ -11,39 +11,16 @@ import (
 // Score scores rows with a model: f(x) = link(bias + sum of weight * term(x)).
 func (c *Client) Score(ctx context.Context, model string, features Features,
 	options ...CallOption) (*Result, error) {
-	call, err := c.settings(model, options).scoreCall(features)
+	return c.matrixCall(ctx, "score", c.settings(model, options), features)
+}
+
+func (c *Client) matrixCall(ctx context.Context, method string, settings *callSettings,
+	features Features) (*Result, error) {
+	call, err := settings.newMatrixCall(method, features)
 	if err != nil {
 		return nil, err
 	}
 	return invoke[*Result](ctx, c, call)
-}
-
-func (s *callSettings) scoreCall(features Features) (*call, error) {
-	encoded, err := encode(features)
-	if err != nil {
-		return nil, err
-	}
-	return &call{
-		callSettings: s,
-		method:       "score",
-		arguments: &thriftscoreidl.ScoringServiceScoreArgs{
-			Request: &thriftscoreidl.ScoreRequest{
-				ModelName:    s.model,
-				ModelVersion: s.version,
-				Features:     encoded.data,
-				Datatype:     encoded.datatype,
-				Context:      s.context,
-				Columns:      encoded.columnsField(),
-			},
-		},
-		decode: func(ctx context.Context, from *message) (any, error) {
-			var result thriftscoreidl.ScoringServiceScoreResult
-			if err := readResult(ctx, from, &result); err != nil {
-				return nil, err
-			}
-			return s.scores(result.Success, encoded.rows)
-		},
-	}, nil
 }
 
 // ScoreSparse scores rows in compressed sparse row form.
@@ -68,13 +45,7 @@ func (c *Client) ScoreSparse(ctx context.Context, model string, features SparseF
 				Context:      settings.context,
 			},
 		},
-		decode: func(ctx context.Context, from *message) (any, error) {
-			var result thriftscoreidl.ScoringServiceScoreSparseResult
-			if err := readResult(ctx, from, &result); err != nil {
-				return nil, err
-			}
-			return settings.scores(result.Success, encoded.rows)
-		},
+		decode: matrixDecoder{settings, encoded.rows}.decode,
 	})
 }
 
@@ -109,66 +80,11 @@ func (c *Client) ScoreNamed(ctx context.Context, model string, features map[stri
 // Normalize returns (x - mean) / scale, by column, with the model's normaliser.
 func (c *Client) Normalize(ctx context.Context, model string, rows Features,
 	options ...CallOption) (*Result, error) {
-	settings := c.settings(model, options)
-	encoded, request, err := settings.normalizeRequest(rows)
-	if err != nil {
-		return nil, err
-	}
-	return invoke[*Result](ctx, c, &call{
-		callSettings: settings,
-		method:       "normalize",
-		arguments:    &thriftscoreidl.ScoringServiceNormalizeArgs{Request: request},
-		decode: func(ctx context.Context, from *message) (any, error) {
-			var result thriftscoreidl.ScoringServiceNormalizeResult
-			if err := readResult(ctx, from, &result); err != nil {
-				return nil, err
-			}
-			return settings.transformed(result.Success, encoded.rows)
-		},
-	})
+	return c.matrixCall(ctx, "normalize", c.settings(model, options), rows)
 }
 
 // Denormalize returns mean + scale * x, by column: the inverse of Normalize.
 func (c *Client) Denormalize(ctx context.Context, model string, rows Features,
 	options ...CallOption) (*Result, error) {
-	settings := c.settings(model, options)
-	encoded, request, err := settings.normalizeRequest(rows)
-	if err != nil {
-		return nil, err
-	}
-	return invoke[*Result](ctx, c, &call{
-		callSettings: settings,
-		method:       "denormalize",
-		arguments:    &thriftscoreidl.ScoringServiceDenormalizeArgs{Request: request},
-		decode: func(ctx context.Context, from *message) (any, error) {
-			var result thriftscoreidl.ScoringServiceDenormalizeResult
-			if err := readResult(ctx, from, &result); err != nil {
-				return nil, err
-			}
-			return settings.transformed(result.Success, encoded.rows)
-		},
-	})
-}
-
-func (s *callSettings) normalizeRequest(rows Features) (
-	matrix, *thriftscoreidl.NormalizeRequest, error) {
-	encoded, err := encode(rows)
-	if err != nil {
-		return matrix{}, nil, err
-	}
-	return encoded, &thriftscoreidl.NormalizeRequest{
-		ModelName:    s.model,
-		ModelVersion: s.version,
-		Values:       encoded.data,
-		Datatype:     encoded.datatype,
-		Context:      s.context,
-		Columns:      encoded.columnsField(),
-	}, nil
-}
-
-func encode(features Features) (matrix, error) {
-	if features == nil {
-		return matrix{}, invalid("features are nil")
-	}
-	return features.encode()
+	return c.matrixCall(ctx, "denormalize", c.settings(model, options), rows)
 }

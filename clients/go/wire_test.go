@@ -49,7 +49,7 @@ func scoreOn(on *connection, rows int) (*Result, error) {
 
 func scoreCall(features Features) *call {
 	settings := &callSettings{model: "m", context: &idl.RequestContext{}}
-	made, err := settings.scoreCall(features)
+	made, err := settings.newMatrixCall("score", features)
 	if err != nil {
 		panic(err)
 	}
@@ -136,12 +136,14 @@ func BenchmarkEncodeRows(b *testing.B) {
 	for _, shape := range benchmarkRows {
 		b.Run(shape.name, func(b *testing.B) {
 			features := benchmarkFeatures(shape.rows)
+			var data []byte
 			b.SetBytes(int64(shape.rows) * 30 * 4)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := features.encode(); err != nil {
+				if _, err := features.shape(); err != nil {
 					b.Fatal(err)
 				}
+				data = features.appendTo(data[:0])
 			}
 		})
 	}
