@@ -79,9 +79,13 @@ class Pool:
         finally:
             with self._changed:
                 self._shelf.dialling -= 1
-                if connection is not None:
+                too_late = self._closed
+                if connection is not None and not too_late:
                     self._shelf.add(connection)
                 self._changed.notify_all()
+        if too_late:
+            connection.close()
+            raise PoolClosedError
         return connection
 
     def _open_stream(self, deadline: Deadline) -> Stream:

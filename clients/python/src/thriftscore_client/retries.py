@@ -242,7 +242,8 @@ class Conductor(Generic[P]):
         if not _may_be_retried(error) or deadline.left_s() <= 0:
             raise error
         unconnected = isinstance(error, errors.ConnectFailed)
-        member = self.balancer.choose(course.tried)
+        # One that is out of service may be back already: better than one that has just failed.
+        member = self.balancer.choose(course.tried) or self.balancer.first_to_return(course.tried)
         if member is not None and unconnected:
             free += member.endpoint == course.last.endpoint
             if number - free >= self._options.attempts_max:
