@@ -12,19 +12,27 @@ import io.thriftscore.client.ScoreResult;
 import io.thriftscore.client.ServerException;
 import io.thriftscore.client.SparseRows;
 import io.thriftscore.client.Tensor;
+import io.thriftscore.client.ThriftscoreAsyncClient;
 import io.thriftscore.client.ThriftscoreClient;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Supplier;
 
-/** Calls the client's API with the arguments of a case. */
+/** Calls the client's API, of either kind, with the arguments of a case. */
 final class ClientCases {
   private final ThriftscoreClient client;
+  private final ThriftscoreAsyncClient async;
+  private final boolean usesAsync;
 
-  ClientCases(ThriftscoreClient client) {
+  ClientCases(ThriftscoreClient client, boolean usesAsync) {
     this.client = client;
+    this.async = client.async();
+    this.usesAsync = usesAsync;
   }
 
   ObjectNode answer(String method, JsonNode arguments) {
@@ -39,29 +47,114 @@ final class ClientCases {
     String version = arguments.path("version").asText("");
     CallOptions options = options(arguments);
     return switch (method) {
-      case "score" -> scores(client.score(model, matrix(arguments, "features"), options));
-      case "score_sparse" -> scores(client.scoreSparse(model, sparseRows(arguments), options));
-      case "normalize" ->
-          normalized(client.normalize(model, matrix(arguments, "values"), options));
-      case "denormalize" ->
-          normalized(client.denormalize(model, matrix(arguments, "values"), options));
-      case "infer" ->
-          inferred(client.infer(model, inputs(arguments, model), names(arguments), options));
-      case "score_values" ->
+      case "score", "score_sparse", "score_values", "score_named" ->
+          scored(method, arguments, model, options);
+      case "normalize", "denormalize" -> normalized(method, arguments, model, options);
+      case "infer" -> inferred(arguments, model, options);
+      case "model_ready", "model_metadata", "model_statistics" ->
+          described(method, model, version);
+      default -> server(method);
+    };
+  }
+
+  private ObjectNode scored(
+      String method, JsonNode arguments, String model, CallOptions options) {
+    return switch (method) {
+      case "score" -> {
+        Matrix rows = matrix(arguments, "features");
+        yield scores(
+            either(
+                () -> client.score(model, rows, options),
+                () -> async.score(model, rows, options)));
+      }
+      case "score_sparse" -> {
+        SparseRows rows = sparseRows(arguments);
+        yield scores(
+            either(
+                () -> client.scoreSparse(model, rows, options),
+                () -> async.scoreSparse(model, rows, options)));
+      }
+      case "score_values" -> {
+        double[] values = Numbers.doubles(arguments.get("values"));
+        yield plain(
+            either(
+                () -> client.scoreValues(model, values), () -> async.scoreValues(model, values)));
+      }
+      default -> {
+        Map<String, Double> named = named(arguments.get("features"));
+        yield plain(
+            either(() -> client.scoreNamed(model, named), () -> async.scoreNamed(model, named)));
+      }
+    };
+  }
+
+  private ObjectNode normalized(
+      String method, JsonNode arguments, String model, CallOptions options) {
+    Matrix values = matrix(arguments, "values");
+    return normalized(
+        method.equals("normalize")
+            ? either(
+                () -> client.normalize(model, values, options),
+                () -> async.normalize(model, values, options))
+            : either(
+                () -> client.denormalize(model, values, options),
+                () -> async.denormalize(model, values, options)));
+  }
+
+  private ObjectNode inferred(JsonNode arguments, String model, CallOptions options) {
+    List<Tensor> inputs = inputs(arguments, model);
+    List<String> outputs = names(arguments);
+    return inferred(
+        either(
+            () -> client.infer(model, inputs, outputs, options),
+            () -> async.infer(model, inputs, outputs, options)));
+  }
+
+  private ObjectNode described(String method, String model, String version) {
+    return switch (method) {
+      case "model_ready" ->
           Answers.plain(
-              Numbers.list(client.scoreValues(model, Numbers.doubles(arguments.get("values")))));
-      case "score_named" ->
-          Answers.plain(Numbers.list(client.scoreNamed(model, named(arguments.get("features")))));
-      case "ping" -> Answers.plain(client.ping());
-      case "server_live" -> Answers.plain(client.serverLive());
-      case "server_ready" -> Answers.plain(client.serverReady());
-      case "server_metadata" -> Answers.struct(client.serverMetadata());
-      case "model_ready" -> Answers.plain(client.modelReady(model, version));
-      case "model_metadata" -> Answers.struct(client.modelMetadata(model, version));
-      case "model_statistics" ->
-          Answers.list("model_stats", client.modelStatistics(model, version));
+              either(
+                  () -> client.modelReady(model, version),
+                  () -> async.modelReady(model, version)));
+      case "model_metadata" ->
+          Answers.struct(
+              either(
+                  () -> client.modelMetadata(model, version),
+                  () -> async.modelMetadata(model, version)));
+      default ->
+          Answers.list(
+              "model_stats",
+              either(
+                  () -> client.modelStatistics(model, version),
+                  () -> async.modelStatistics(model, version)));
+    };
+  }
+
+  private ObjectNode server(String method) {
+    return switch (method) {
+      case "ping" -> Answers.plain(either(client::ping, async::ping));
+      case "server_live" -> Answers.plain(either(client::serverLive, async::serverLive));
+      case "server_ready" -> Answers.plain(either(client::serverReady, async::serverReady));
+      case "server_metadata" ->
+          Answers.struct(either(client::serverMetadata, async::serverMetadata));
       default -> throw new IllegalArgumentException("unknown method " + method);
     };
+  }
+
+  private <R> R either(Supplier<R> blocking, Supplier<CompletableFuture<R>> future) {
+    if (!usesAsync) {
+      return blocking.get();
+    }
+    try {
+      return future.get().join();
+    } catch (CompletionException failure) {
+      throw (RuntimeException) failure.getCause();
+    }
+  }
+
+  private static ObjectNode plain(double[] values) {
+    return Answers.plain(Numbers.list(values));
   }
 
   private static CallOptions options(JsonNode arguments) {

@@ -4,68 +4,105 @@ package io.thriftscore.conformance;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.thriftscore.client.ClientOptions;
 import io.thriftscore.client.ThriftscoreClient;
-import io.thriftscore.client.WireProtocol;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.util.HashMap;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.apache.thrift.TException;
 
 /** Runs the conformance cases against a server; its command line is in the cases' README. */
 public final class ConformanceRunner {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
+  private static final int PIPELINED_THREADS = 8;
 
+  private final Combination combination;
   private final ClientCases client;
   private final WireCases wire;
+  private final boolean namesCombination;
 
-  private ConformanceRunner(ClientCases client, WireCases wire) {
-    this.client = client;
-    this.wire = wire;
+  private ConformanceRunner(
+      Combination combination, ThriftscoreClient client, WireStub stub, boolean namesCombination) {
+    this.combination = combination;
+    this.client = new ClientCases(client, combination.style() == Combination.Style.ASYNC);
+    this.wire = new WireCases(stub);
+    this.namesCombination = namesCombination;
   }
 
   public static void main(String[] arguments) throws Exception {
-    Map<String, String> flags = flags(arguments);
+    Map<String, String> flags = Flags.of(arguments);
     String endpoint = flags.get("endpoint");
     String cases = flags.get("cases");
-    if (endpoint == null || cases == null || !flags.get("transport").equals("framed")) {
+    if (endpoint == null || cases == null) {
       System.err.println(
           "usage: conformance-runner --cases FILE --endpoint HOST:PORT"
-              + " [--protocol binary|compact] [--transport framed]");
+              + " [--protocol binary|compact] [--transport framed|unframed]"
+              + " [--combinations TRANSPORT/PROTOCOL/STYLE,...]");
       System.exit(2);
     }
-    WireProtocol protocol = WireProtocol.valueOf(flags.get("protocol").toUpperCase(Locale.ROOT));
-    ClientOptions options =
-        ClientOptions.DEFAULT.withProtocol(protocol).withTimeout(TIMEOUT);
-    try (ThriftscoreClient client = ThriftscoreClient.connect(endpoint, options);
-        WireStub stub = WireStub.connect(endpoint, protocol, TIMEOUT)) {
-      var runner = new ConformanceRunner(new ClientCases(client), new WireCases(stub));
-      System.exit(runner.run(new ObjectMapper().readTree(Path.of(cases).toFile())) ? 0 : 1);
-    }
-  }
-
-  private static Map<String, String> flags(String[] arguments) {
-    Map<String, String> flags = new HashMap<>(Map.of("protocol", "binary", "transport", "framed"));
-    for (int index = 0; index + 1 < arguments.length; index += 2) {
-      flags.put(arguments[index].replaceFirst("^--", ""), arguments[index + 1]);
-    }
-    return flags;
-  }
-
-  private boolean run(JsonNode cases) {
+    JsonNode all = new ObjectMapper().readTree(Path.of(cases).toFile());
+    String list = flags.get("combinations");
+    int passed = 0;
     int failed = 0;
-    for (JsonNode item : cases) {
-      List<String> faults = faults(item);
-      String name = item.get("name").textValue();
-      System.out.println(
-          faults.isEmpty() ? "PASS " + name : "FAIL " + name + ": " + String.join("; ", faults));
-      failed += faults.isEmpty() ? 0 : 1;
+    for (Combination combination : combinations(flags)) {
+      List<Boolean> results = run(combination, endpoint, all, list != null);
+      int good = (int) results.stream().filter(Boolean::booleanValue).count();
+      passed += good;
+      failed += results.size() - good;
     }
-    System.out.printf("%d passed, %d failed%n", cases.size() - failed, failed);
-    return failed == 0;
+    System.out.printf("%d passed, %d failed%n", passed, failed);
+    System.exit(failed == 0 ? 0 : 1);
+  }
+
+  private static List<Combination> combinations(Map<String, String> flags) {
+    String single =
+        flags.getOrDefault("transport", "framed")
+            + "/"
+            + flags.getOrDefault("protocol", "binary")
+            + "/sync";
+    return Arrays.stream(flags.getOrDefault("combinations", single).split(","))
+        .map(Combination::parse)
+        .toList();
+  }
+
+  private static List<Boolean> run(
+      Combination combination, String endpoint, JsonNode cases, boolean namesCombination)
+      throws TException, InterruptedException, ExecutionException {
+    try (ThriftscoreClient client = ThriftscoreClient.connect(endpoint, combination.options());
+        WireStub stub = WireStub.connect(endpoint, combination, Combination.TIMEOUT)) {
+      return new ConformanceRunner(combination, client, stub, namesCombination).run(cases);
+    }
+  }
+
+  private List<Boolean> run(JsonNode cases) throws InterruptedException, ExecutionException {
+    boolean pipelined = combination.style() == Combination.Style.PIPELINED;
+    ExecutorService threads = Executors.newFixedThreadPool(pipelined ? PIPELINED_THREADS : 1);
+    List<Future<Boolean>> running = new ArrayList<>();
+    for (JsonNode item : cases) {
+      boolean viaClient = item.get("via").textValue().equals("client");
+      if (viaClient || combination.style() == Combination.Style.SYNC) {
+        running.add(threads.submit(() -> passes(item)));
+      }
+    }
+    threads.shutdown();
+    List<Boolean> results = new ArrayList<>();
+    for (Future<Boolean> one : running) {
+      results.add(one.get());
+    }
+    return results;
+  }
+
+  private boolean passes(JsonNode item) {
+    List<String> faults = faults(item);
+    String name = (namesCombination ? combination + " " : "") + item.get("name").textValue();
+    System.out.println(
+        faults.isEmpty() ? "PASS " + name : "FAIL " + name + ": " + String.join("; ", faults));
+    return faults.isEmpty();
   }
 
   private List<String> faults(JsonNode item) {

@@ -2,6 +2,7 @@
 package io.thriftscore.conformance;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.thriftscore.client.WireFraming;
 import io.thriftscore.client.WireProtocol;
 import java.time.Duration;
 import org.apache.thrift.TBase;
@@ -27,20 +28,18 @@ final class WireStub extends TServiceClient implements AutoCloseable {
     super(protocol);
   }
 
-  static WireStub connect(String endpoint, WireProtocol protocol, Duration timeout)
+  static WireStub connect(String endpoint, Combination combination, Duration timeout)
       throws TException {
     int colon = endpoint.lastIndexOf(':');
     int port = Integer.parseInt(endpoint.substring(colon + 1));
+    TTransport socket =
+        new TSocket(
+            TConfiguration.DEFAULT, endpoint.substring(0, colon), port, (int) timeout.toMillis());
     TTransport transport =
-        new TFramedTransport(
-            new TSocket(
-                TConfiguration.DEFAULT,
-                endpoint.substring(0, colon),
-                port,
-                (int) timeout.toMillis()));
+        combination.framing() == WireFraming.FRAMED ? new TFramedTransport(socket) : socket;
     transport.open();
     return new WireStub(
-        protocol == WireProtocol.BINARY
+        combination.protocol() == WireProtocol.BINARY
             ? new TBinaryProtocol(transport, true, true)
             : new TCompactProtocol(transport));
   }

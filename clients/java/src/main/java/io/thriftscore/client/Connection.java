@@ -1,195 +1,377 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.thriftscore.client;
 
-import java.io.EOFException;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.net.ProtocolException;
 import java.net.SocketTimeoutException;
-import java.net.StandardSocketOptions;
-import java.net.UnknownHostException;
-import java.nio.ByteBuffer;
-import java.nio.channels.ClosedByInterruptException;
-import java.nio.channels.SelectionKey;
-import java.nio.channels.Selector;
-import java.nio.channels.SocketChannel;
-import java.util.Arrays;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * One TCP connection that carries whole frames: a length in 4 bytes, big-endian, then that many
- * bytes.
+ * One connection that carries the exchanges of many callers, told apart by their numbers.
  *
- * <p>The socket never blocks; every wait is for what remains until a deadline, so that a peer that
- * reads or writes one byte at a time cannot hold a caller longer. After any exception the
- * connection is in an unknown state and must be closed. Not thread-safe.
+ * <p>Nobody waits for the right to write: whoever finds no writer writes for all that came in the
+ * meantime, in as few writes as it can. A caller that is alone on the connection also reads its own
+ * reply, without a switch to another thread; as soon as there are several, a thread of the client
+ * reads for all of them.
+ *
+ * <p>The socket blocks. What outlasts its deadline is ended by the {@link Watchdog}: it closes the
+ * connection if a thread is stuck in the socket for a caller, since nothing else frees that thread.
+ * Others that came to share the connection during that very wait lose it too, and may be tried
+ * again elsewhere; since a server answers in order, they were behind what did not come.
  */
-final class Connection implements AutoCloseable {
-  static final int HEADER_BYTES = 4;
+final class Connection implements Watchdog.Watched {
+  /** So long after it was shared last, a connection stays with the thread that reads for all. */
+  private static final long SHARED_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
-  /** Bounds the native memory that the JDK keeps for each thread that does I/O. */
-  private static final int CHUNK_BYTES = 64 * 1024;
+  private static final long NEVER_NANOS = TimeUnit.DAYS.toNanos(10_000);
 
-  private final SocketChannel channel;
-  private final Selector selector;
-  private final SelectionKey key;
-  private final int frameBytesMax;
-  private final ByteBuffer incoming = ByteBuffer.allocate(CHUNK_BYTES);
+  /** Hears what becomes of a connection. */
+  interface Owner {
 
-  private Connection(int frameBytesMax) throws IOException {
-    this.frameBytesMax = frameBytesMax;
-    this.channel = SocketChannel.open();
-    try {
-      channel.configureBlocking(false);
-      channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-      channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
-      this.selector = Selector.open();
-      this.key = channel.register(selector, SelectionKey.OP_CONNECT);
-    } catch (IOException failure) {
-      channel.close();
-      throw failure;
+    /** An exchange is over. */
+    void released(Connection connection);
+
+    /** The connection is closed, and with it all its exchanges are over. */
+    void closed(Connection connection);
+  }
+
+  private final Transport transport;
+  private final WireProtocol protocol;
+  private final Workers workers;
+  private final Owner owner;
+  private final ReentrantLock lock = new ReentrantLock();
+
+  // Guarded by the lock.
+  private final Deque<Exchange> pending = new ArrayDeque<>();
+  private final Deque<Exchange> unsent = new ArrayDeque<>();
+  private boolean reading;
+  private boolean writing;
+  private long sharedUntil = System.nanoTime();
+
+  // Written under the lock. A connection with a failure is closed.
+  private volatile IOException failure;
+  private volatile boolean draining;
+
+  // When the watchdog must act, on the monotonic clock.
+  private volatile long readBy = System.nanoTime() + NEVER_NANOS;
+  private volatile long writeBy = readBy;
+  private volatile long replyBy = readBy;
+
+  Connection(Transport transport, WireProtocol protocol, Workers workers, Owner owner) {
+    this.transport = transport;
+    this.protocol = protocol;
+    this.workers = workers;
+    this.owner = owner;
+  }
+
+  /** Makes an exchange and returns the reply; it ends, one way or another, by its deadline. */
+  byte[] call(Exchange exchange) throws IOException {
+    start(exchange);
+    if (exchange.reads) {
+      readAlone(exchange);
+    } else {
+      await(exchange);
+    }
+    return exchange.reply();
+  }
+
+  /** Sends the request; the exchange hears of its outcome, or of the failure to send it. */
+  void start(Exchange exchange) throws IOException {
+    long by = exchange.deadline.nanoTime();
+    admit(exchange);
+    if (exchange.reads) {
+      readBy = by;
+    } else if (exchange.writes) {
+      writeBy = by;
+    }
+    workers.watchdog().expectBy(by);
+    if (exchange.writes) {
+      write();
+      if (!exchange.reads) {
+        writeBy = by + NEVER_NANOS;
+      }
     }
   }
 
-  /** Tries the addresses of the host in turn. */
-  static Connection open(Endpoint endpoint, int frameBytesMax, Deadline deadline)
-      throws IOException {
-    IOException failure = null;
-    for (InetAddress address : resolve(endpoint.host())) {
-      try {
-        return open(new InetSocketAddress(address, endpoint.port()), frameBytesMax, deadline);
-      } catch (IOException next) {
-        if (failure != null) {
-          next.addSuppressed(failure);
+  /** Takes the exchange in, and decides who reads and who writes. */
+  private void admit(Exchange exchange) throws IOException {
+    lock.lock();
+    try {
+      if (failure != null) {
+        throw new IOException("the connection had just been closed", failure);
+      }
+      pending.add(exchange);
+      unsent.add(exchange);
+      exchange.writes = !writing;
+      writing = true;
+      boolean alone = pending.size() == 1 && exchange.hasCaller();
+      if (!alone) {
+        sharedUntil = System.nanoTime() + SHARED_NANOS;
+      }
+      exchange.reads = alone && !reading;
+      if (!alone && !reading) {
+        workers.read(this::readForAll);
+      }
+      reading = true;
+      if (!exchange.hasCaller()) {
+        expectReplyBy(exchange.deadline.nanoTime());
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void expectReplyBy(long by) {
+    if (by - replyBy < 0) {
+      replyBy = by;
+    }
+  }
+
+  /** Writes all that is unsent; others that come meanwhile leave theirs here too. */
+  private void write() {
+    try {
+      do {
+        for (Exchange next = nextUnsent(); next != null; next = nextUnsent()) {
+          if (next.isWaiting()) {
+            transport.send(next.request);
+          } else {
+            forget(next);
+          }
         }
-        failure = next;
-      }
-    }
-    throw failure;
-  }
-
-  private static InetAddress[] resolve(String host) throws IOException {
-    try {
-      return InetAddress.getAllByName(host);
-    } catch (UnknownHostException unknown) {
-      throw new IOException("unknown host " + host, unknown);
-    }
-  }
-
-  private static Connection open(InetSocketAddress address, int frameBytesMax, Deadline deadline)
-      throws IOException {
-    Connection connection = new Connection(frameBytesMax);
-    try {
-      if (!connection.channel.connect(address)) {
-        do {
-          connection.await(SelectionKey.OP_CONNECT, deadline);
-        } while (!connection.channel.finishConnect());
-      }
-      return connection;
-    } catch (IOException | RuntimeException failure) {
-      connection.close();
-      throw failure;
-    }
-  }
-
-  /** False once the peer has closed the connection, or sent what nobody asked for. */
-  boolean isIdle() {
-    try {
-      return channel.read(incoming.clear()) == 0;
+        transport.flush();
+      } while (!stopsWriting());
     } catch (IOException broken) {
-      return false;
+      close(broken);
     }
   }
 
-  /** Sends the bytes of a frame, its header included. */
-  void send(ByteBuffer frame, Deadline deadline) throws IOException {
-    int end = frame.limit();
-    while (frame.position() < end) {
-      frame.limit(Math.min(end, frame.position() + CHUNK_BYTES));
-      if (channel.write(frame) == 0) {
-        await(SelectionKey.OP_WRITE, deadline);
+  private Exchange nextUnsent() {
+    lock.lock();
+    try {
+      return unsent.poll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** For what was given up before a byte of it was sent: no reply will come. */
+  private void forget(Exchange exchange) {
+    lock.lock();
+    try {
+      pending.remove(exchange);
+    } finally {
+      lock.unlock();
+    }
+    owner.released(this);
+  }
+
+  private boolean stopsWriting() {
+    lock.lock();
+    try {
+      writing = !unsent.isEmpty();
+      return !writing;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void readAlone(Exchange exchange) throws IOException {
+    try {
+      while (exchange.isWaiting()) {
+        receive();
       }
+    } catch (IOException broken) {
+      close(broken);
+      // Another thread may have closed it, and not have come to this exchange yet.
+      exchange.fail(broken);
+    } finally {
+      readBy = exchange.deadline.nanoTime() + NEVER_NANOS;
+      leaveReading();
     }
   }
 
-  /** Receives one frame, without its header, which must be all that the peer has sent. */
-  byte[] receive(Deadline deadline) throws IOException {
-    incoming.clear();
-    while (incoming.position() < HEADER_BYTES) {
-      read(deadline);
-    }
-    incoming.flip();
-    byte[] frame = receiveBody(requireFrameLength(incoming.getInt()), deadline);
-    if (incoming.hasRemaining()) {
-      throw new ProtocolException("more bytes came than the frame's length says");
-    }
-    return frame;
-  }
-
-  /** Takes memory as the bytes come, never because a length promises them. */
-  private byte[] receiveBody(int length, Deadline deadline) throws IOException {
-    byte[] body = new byte[Math.min(length, CHUNK_BYTES)];
-    int received = 0;
-    while (true) {
-      int count = Math.min(incoming.remaining(), length - received);
-      if (received + count > body.length) {
-        body = Arrays.copyOf(body, (int) Math.min(length, 2L * body.length));
+  /** Others may have come: then the reading goes on without the caller that was alone. */
+  private void leaveReading() throws IOException {
+    lock.lock();
+    try {
+      if (failure == null && pending.isEmpty()) {
+        transport.requireNothingMore();
       }
-      incoming.get(body, received, count);
-      received += count;
-      if (received == length) {
-        return body;
+      reading = failure == null && !pending.isEmpty();
+      if (reading) {
+        workers.read(this::readForAll);
       }
-      incoming.clear();
-      read(deadline);
-      incoming.flip();
+    } catch (ProtocolException unasked) {
+      close(unasked);
+      throw unasked;
+    } finally {
+      lock.unlock();
     }
   }
 
-  private int requireFrameLength(int length) throws ProtocolException {
-    if (length < 1 || length > frameBytesMax) {
+  private void readForAll() {
+    try {
+      while (keepsReading()) {
+        receive();
+      }
+    } catch (IOException broken) {
+      close(broken);
+    }
+  }
+
+  private boolean keepsReading() {
+    lock.lock();
+    try {
+      boolean shared = !pending.isEmpty() || System.nanoTime() - sharedUntil < 0;
+      reading = failure == null && shared;
+      return reading;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void receive() throws IOException {
+    byte[] message = transport.receive();
+    Exchange exchange = take(MessageHead.of(message, protocol));
+    exchange.reply(message);
+    owner.released(this);
+    if (draining) {
+      closeIfDone();
+    }
+  }
+
+  /** The exchange that a reply is for: of its number, and of its method. */
+  private Exchange take(MessageHead head) throws ProtocolException {
+    lock.lock();
+    try {
+      for (Iterator<Exchange> each = pending.iterator(); each.hasNext(); ) {
+        Exchange exchange = each.next();
+        if (exchange.sequence == head.sequence() && exchange.method.equals(head.name())) {
+          each.remove();
+          return exchange;
+        }
+      }
       throw new ProtocolException(
           String.format(
-              "a frame must have 1 to %d bytes, received the length %d",
-              frameBytesMax, Integer.toUnsignedLong(length)));
-    }
-    return length;
-  }
-
-  /** Appends to {@link #incoming} at least one byte. */
-  private void read(Deadline deadline) throws IOException {
-    int count;
-    do {
-      await(SelectionKey.OP_READ, deadline);
-      count = channel.read(incoming);
-    } while (count == 0);
-    if (count < 0) {
-      throw new EOFException("the server closed it");
+              "received a reply to %s %d, which was not asked for", head.name(), head.sequence()));
+    } finally {
+      lock.unlock();
     }
   }
 
-  private void await(int operation, Deadline deadline) throws IOException {
-    if (key.interestOps() != operation) {
-      key.interestOps(operation);
+  private void await(Exchange exchange) throws IOException {
+    try {
+      exchange.await();
+    } catch (IOException gaveUp) {
+      if (exchange.abandon()) {
+        retire();
+        throw gaveUp;
+      }
     }
-    do {
-      if (deadline.hasPassed()) {
-        throw new SocketTimeoutException("timed out");
+  }
+
+  /**
+   * Gives up an exchange whose reply is not wanted; the connection stays in service until the
+   * reply is overdue. False if the exchange had ended.
+   */
+  boolean abandon(Exchange exchange) {
+    return exchange.abandon();
+  }
+
+  /** False once no new exchange may be made. */
+  boolean isUsable() {
+    return !draining && failure == null;
+  }
+
+  /** Looks for a peer that has gone; only for a connection without exchanges. */
+  boolean isHealthy() {
+    lock.lock();
+    try {
+      return failure == null && (reading || transport.isQuiet());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes no new exchanges, and closes when those that are waited for are over. */
+  void retire() {
+    draining = true;
+    closeIfDone();
+  }
+
+  private void closeIfDone() {
+    lock.lock();
+    try {
+      if (pending.stream().anyMatch(Exchange::isWaiting)) {
+        return;
       }
-      if (Thread.currentThread().isInterrupted()) {
-        throw new ClosedByInterruptException();
+    } finally {
+      lock.unlock();
+    }
+    close(new IOException("the connection was closed after use"));
+  }
+
+  /** Closes at once; exchanges that still wait fail with this reason. */
+  void close(IOException why) {
+    List<Exchange> lost;
+    lock.lock();
+    try {
+      if (failure != null) {
+        return;
       }
-    } while (selector.select(deadline.remainingMillis()) == 0);
-    selector.selectedKeys().clear();
+      failure = why;
+      lost = new ArrayList<>(pending);
+      pending.clear();
+      unsent.clear();
+    } finally {
+      lock.unlock();
+    }
+    transport.close();
+    owner.closed(this);
+    lost.forEach(exchange -> exchange.fail(why));
   }
 
   @Override
-  public void close() {
-    try (channel;
-        selector) {
-      key.cancel();
-    } catch (IOException ignored) {
-      // Nothing is owed to the peer, and the descriptors are released all the same.
+  public long expire(long now) {
+    if (now - readBy >= 0 || now - writeBy >= 0) {
+      close(new IOException("a call that it was busy with was out of time"));
+      return now + NEVER_NANOS;
+    }
+    if (now - replyBy >= 0) {
+      expireReplies(now);
+    }
+    long first = readBy - writeBy < 0 ? readBy : writeBy;
+    return first - replyBy < 0 ? first : replyBy;
+  }
+
+  /** Ends exchanges that no thread waits for, and are late. */
+  private void expireReplies(long now) {
+    List<Exchange> late = new ArrayList<>();
+    lock.lock();
+    try {
+      replyBy = now + NEVER_NANOS;
+      for (Exchange exchange : pending) {
+        if (exchange.hasCaller() && exchange.isWaiting()) {
+          continue;
+        }
+        if (exchange.deadline.nanoTime() - now <= 0) {
+          late.add(exchange);
+        } else {
+          expectReplyBy(exchange.deadline.nanoTime());
+        }
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (!late.isEmpty()) {
+      late.forEach(exchange -> exchange.fail(new SocketTimeoutException("timed out")));
+      retire();
     }
   }
 }

@@ -13,6 +13,10 @@ record Deadline(long nanoTime) {
     return new Deadline(System.nanoTime() + timeout.toNanos());
   }
 
+  static Deadline afterNanos(long nanos) {
+    return new Deadline(System.nanoTime() + nanos);
+  }
+
   /** Refuses what the wire (whole milliseconds in an i32) cannot carry. */
   static void requireInRange(String name, Duration timeout) {
     if (timeout.compareTo(SHORTEST) < 0 || timeout.compareTo(LONGEST) > 0) {
@@ -33,7 +37,7 @@ record Deadline(long nanoTime) {
     return nanoTime - System.nanoTime();
   }
 
-  /** Rounded up, and at least 1: to a selector as to the server, 0 would mean without end. */
+  /** Rounded up, and at least 1: to a socket as to the server, 0 would mean without end. */
   int remainingMillis() {
     long millis = (remainingNanos() + NANOS_PER_MILLI - 1) / NANOS_PER_MILLI;
     return (int) Math.max(1, Math.min(millis, Integer.MAX_VALUE));

@@ -2,9 +2,11 @@
 package io.thriftscore.client;
 
 import io.thriftscore.idl.DataType;
+import java.nio.FloatBuffer;
 
 /** Numbers in rows and columns, row-major, as float32 or float64. */
-public sealed interface Matrix permits FloatMatrix, DoubleMatrix {
+public sealed interface Matrix
+    permits FloatMatrix, DoubleMatrix, FloatBufferMatrix, FloatRows, DoubleRows, RowSlice {
 
   /**
    * The number of rows.
@@ -69,5 +71,17 @@ public sealed interface Matrix permits FloatMatrix, DoubleMatrix {
       System.arraycopy(rows[row], 0, data, row * columns, columns);
     }
     return new DoubleMatrix(data, rows.length, columns);
+  }
+
+  /**
+   * Takes a buffer as rows, without a copy.
+   *
+   * @param values the rows one after another, from the buffer's position to its limit
+   * @param columns the number of values in a row, 1 or more
+   * @return the matrix
+   * @throws IllegalArgumentException if the last row is not whole
+   */
+  static FloatBufferMatrix of(FloatBuffer values, int columns) {
+    return new FloatBufferMatrix(values, values.remaining() / Math.max(columns, 1), columns);
   }
 }

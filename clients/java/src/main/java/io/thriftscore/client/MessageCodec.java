@@ -16,7 +16,7 @@ import org.apache.thrift.transport.AutoExpandingBufferWriteTransport;
 import org.apache.thrift.transport.TMemoryInputTransport;
 import org.apache.thrift.transport.TTransport;
 
-/** Thrift messages to frames and back, within one size limit. Thread-safe. */
+/** Thrift messages to bytes and back, within one size limit. Thread-safe. */
 final class MessageCodec {
   private static final int INITIAL_BYTES = 512;
 
@@ -29,39 +29,49 @@ final class MessageCodec {
         new TConfiguration(frameBytesMax, frameBytesMax, TConfiguration.DEFAULT_RECURSION_DEPTH);
   }
 
+  WireProtocol protocol() {
+    return protocol;
+  }
+
+  TConfiguration limits() {
+    return limits;
+  }
+
   /**
-   * A call as the bytes of a frame, header included.
+   * The bytes of a message.
    *
-   * @throws IllegalArgumentException if the frame would be larger than the limit
+   * @throws IllegalArgumentException if there would be more of them than the limit
    */
   ByteBuffer encode(TMessage message, TBase<?, ?> arguments) throws TException {
-    var transport =
-        new AutoExpandingBufferWriteTransport(limits, INITIAL_BYTES, Connection.HEADER_BYTES);
+    var transport = new AutoExpandingBufferWriteTransport(limits, INITIAL_BYTES, 0);
     TProtocol output = over(transport);
     output.writeMessageBegin(message);
     arguments.write(output);
     output.writeMessageEnd();
-    int bytes = transport.getLength() - Connection.HEADER_BYTES;
+    requireFits(message.name, transport.getLength());
+    return ByteBuffer.wrap(transport.getBuf().array(), 0, transport.getLength());
+  }
+
+  /** Refuses a request that is larger than the limit. */
+  void requireFits(String method, long bytes) {
     if (bytes > limits.getMaxFrameSize()) {
       throw new IllegalArgumentException(
           String.format(
               "a request of %s may have %d bytes (frameBytesMax), this one has %d",
-              message.name, limits.getMaxFrameSize(), bytes));
+              method, limits.getMaxFrameSize(), bytes));
     }
-    ByteBuffer frame = ByteBuffer.wrap(transport.getBuf().array(), 0, transport.getLength());
-    return frame.putInt(0, bytes);
   }
 
   /**
    * Reads the reply to `call` into `reply`.
    *
    * @throws TApplicationException if the server sent one in reply to this call
-   * @throws ProtocolException if the frame is anything but one whole reply to this call
+   * @throws ProtocolException if the bytes are anything but one whole reply to this call
    */
-  void decode(byte[] frame, TMessage call, TBase<?, ?> reply)
+  void decode(byte[] message, TMessage call, TBase<?, ?> reply)
       throws TApplicationException, ProtocolException {
     try {
-      TMemoryInputTransport transport = new TMemoryInputTransport(limits, frame);
+      TMemoryInputTransport transport = new TMemoryInputTransport(limits, message);
       TProtocol input = over(transport);
       requireReplyTo(call, input.readMessageBegin(), input);
       reply.read(input);
@@ -73,11 +83,15 @@ final class MessageCodec {
     } catch (TApplicationException refusal) {
       throw refusal;
     } catch (TException | RuntimeException malformed) {
-      // Thrift answers some malformed input with unchecked exceptions.
-      ProtocolException violation = new ProtocolException("malformed message: " + malformed);
-      violation.initCause(malformed);
-      throw violation;
+      throw violation(malformed);
     }
+  }
+
+  /** Thrift answers some malformed input with unchecked exceptions. */
+  static ProtocolException violation(Exception malformed) {
+    ProtocolException violation = new ProtocolException("malformed message: " + malformed);
+    violation.initCause(malformed);
+    return violation;
   }
 
   /** Checks seqid and name before the type: an exception too must be of this very call. */
@@ -97,7 +111,7 @@ final class MessageCodec {
     }
   }
 
-  private TProtocol over(TTransport transport) {
+  TProtocol over(TTransport transport) {
     int lengthMax = limits.getMaxFrameSize();
     return switch (protocol) {
       case BINARY -> new TBinaryProtocol(transport, lengthMax, lengthMax, true, true);

@@ -4,8 +4,8 @@ package io.thriftscore.client;
 import io.thriftscore.idl.DataType;
 import io.thriftscore.idl.InferResponse;
 import io.thriftscore.idl.NormalizeResponse;
-import io.thriftscore.idl.ScoreResponse;
 import java.net.ProtocolException;
+import java.nio.ByteBuffer;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,13 +14,19 @@ import java.util.Map;
 final class Replies {
   private Replies() {}
 
-  static ScoreResult scores(ScoreResponse reply, int rows, String requestId)
+  static ScoreResult scores(ScoreReply reply, int rows, String requestId)
       throws ProtocolException {
-    requireEcho(requestId, reply.getRequest_id());
-    requireRows(rows, reply.getRows());
-    Matrix scores =
-        matrix(reply.getScores(), reply.getDatatype(), rows, reply.getColumns());
-    return new ScoreResult(scores, reply.getModel_version(), requestId);
+    requireScores(reply, rows, requestId);
+    Matrix scores = LittleEndian.unpack(reply.scores, reply.datatype, rows, reply.columns);
+    return new ScoreResult(scores, reply.modelVersion, requestId);
+  }
+
+  /** Checks that a reply has scores for these rows of this request. */
+  static void requireScores(ScoreReply reply, int rows, String requestId)
+      throws ProtocolException {
+    requireEcho(requestId, reply.requestId);
+    requireRows(rows, reply.rows);
+    requireShape(reply.scores.remaining(), reply.datatype, rows, reply.columns);
   }
 
   static NormalizeResult normalized(NormalizeResponse reply, Matrix sent, String requestId)
@@ -65,16 +71,22 @@ final class Replies {
 
   private static Matrix matrix(byte[] bytes, DataType datatype, int rows, int columns)
       throws ProtocolException {
+    requireShape(bytes.length, datatype, rows, columns);
+    return LittleEndian.unpack(ByteBuffer.wrap(bytes), datatype, rows, columns);
+  }
+
+  private static void requireShape(int bytes, DataType datatype, int rows, int columns)
+      throws ProtocolException {
     if (datatype != DataType.FP32 && datatype != DataType.FP64) {
       throw new ProtocolException("expected values of FP32 or FP64, received " + datatype);
     }
-    int itemBytes = datatype == DataType.FP32 ? Float.BYTES : Double.BYTES;
-    if (columns < 0 || (long) rows * columns * itemBytes != bytes.length) {
+    long count = (long) rows * columns;
+    if (columns < 0 || count != bytes / LittleEndian.itemBytes(datatype)
+        || bytes % LittleEndian.itemBytes(datatype) != 0) {
       throw new ProtocolException(
           String.format(
-              "%d x %d values of %s cannot have %d bytes", rows, columns, datatype, bytes.length));
+              "%d x %d values of %s cannot have %d bytes", rows, columns, datatype, bytes));
     }
-    return LittleEndian.unpack(bytes, datatype, rows, columns);
   }
 
   private static void requireRows(int sent, long received) throws ProtocolException {

@@ -1,70 +1,114 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.thriftscore.client;
 
-import io.thriftscore.idl.InferRequest;
-import io.thriftscore.idl.InferRequestedOutput;
 import io.thriftscore.idl.ModelMetadata;
 import io.thriftscore.idl.ModelStatistics;
-import io.thriftscore.idl.NormalizeRequest;
-import io.thriftscore.idl.RequestContext;
-import io.thriftscore.idl.ScoreRequest;
-import io.thriftscore.idl.ScoringService;
 import io.thriftscore.idl.ServerMetadata;
-import io.thriftscore.idl.SparseScoreRequest;
-import java.time.Duration;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.function.Function;
-import org.apache.thrift.TBase;
 
 /**
- * Scores models on one thriftscore server.
+ * Scores models on thriftscore servers.
  *
- * <p>Thread-safe. A client has one connection and makes one call at a time; a thread that waits for
- * another's call waits within its own timeout. Use one client per thread where calls should run at
- * the same time.
+ * <p>Thread-safe: share one client among all threads. Calls are spread over the endpoints and share
+ * a few connections to each; {@link #async()} gives the same calls as futures, over the same
+ * connections.
  *
  * <p>Every call ends within its timeout, with a result or with a {@link ThriftscoreException}: a
  * {@link ServerException} if the server refused it, a {@link TransportException} if no valid answer
- * came. After a {@code TransportException} the connection is closed and the next call connects
- * anew, so that a late reply never reaches another call. A request that is larger than {@link
- * ClientOptions#frameBytesMax()} is an {@link IllegalArgumentException}, a call on a closed client
- * an {@link IllegalStateException}.
+ * came. All calls only read, so within its timeout a call that failed is tried again where that may
+ * help: after a connection failed or was lost, and where the server says so. A reply reaches the
+ * call it is for or none. A request that is larger than {@link ClientOptions#frameBytesMax()} is an
+ * {@link IllegalArgumentException}, a call on a closed client an {@link IllegalStateException}.
  */
 public final class ThriftscoreClient implements AutoCloseable {
-  private final Session session;
-  private final ClientOptions options;
+  private final ClientState state;
+  private final Requests requests;
+  private final ThriftscoreAsyncClient async;
+  private final BlockingCaller caller;
 
-  private ThriftscoreClient(Endpoint endpoint, ClientOptions options) {
-    this.session = new Session(endpoint, options);
-    this.options = options;
+  private ThriftscoreClient(ClientState state) {
+    this.state = state;
+    this.requests = state.requests;
+    AsyncCaller asyncCaller = new AsyncCaller(state);
+    this.async = new ThriftscoreAsyncClient(requests, asyncCaller, new BatchScorer(state));
+    this.caller = new BlockingCaller(state, asyncCaller);
   }
 
   /**
    * Connects with the default options.
    *
-   * @param endpoint host:port, such as 127.0.0.1:9090
+   * @param endpoints host:port, such as 127.0.0.1:9090, or unix:/path; several are separated by
+   *     commas
    * @return a connected client
    * @throws TransportException.ConnectFailed if no connection could be made
    */
-  public static ThriftscoreClient connect(String endpoint) {
-    return connect(endpoint, ClientOptions.DEFAULT);
+  public static ThriftscoreClient connect(String endpoints) {
+    return connect(endpoints, ClientOptions.DEFAULT);
   }
 
   /**
    * Connects.
    *
-   * @param endpoint host:port, such as 127.0.0.1:9090
-   * @param options how to talk to the server
+   * @param endpoints host:port, such as 127.0.0.1:9090, or unix:/path; several are separated by
+   *     commas
+   * @param options how to talk to the servers
    * @return a connected client
    * @throws TransportException.ConnectFailed if no connection could be made
    */
-  public static ThriftscoreClient connect(String endpoint, ClientOptions options) {
-    ThriftscoreClient client = new ThriftscoreClient(Endpoint.parse(endpoint), options);
-    client.session.connect();
-    return client;
+  public static ThriftscoreClient connect(String endpoints, ClientOptions options) {
+    return connect(List.of(endpoints), options);
+  }
+
+  /**
+   * Connects to the first endpoint that answers; to the others when calls need them.
+   *
+   * @param endpoints each host:port, such as 127.0.0.1:9090, or unix:/path; a host name stands for
+   *     all its addresses
+   * @param options how to talk to the servers
+   * @return a connected client
+   * @throws TransportException.ConnectFailed if no connection could be made
+   */
+  public static ThriftscoreClient connect(List<String> endpoints, ClientOptions options) {
+    return connect(endpoints, options, Endpoint::resolve);
+  }
+
+  static ThriftscoreClient connect(
+      List<String> endpoints, ClientOptions options, Directory.Resolver resolver) {
+    ThriftscoreClient client = create(endpoints, options, resolver);
+    try {
+      client.state.connect();
+      return client;
+    } catch (RuntimeException failure) {
+      client.close();
+      throw failure;
+    }
+  }
+
+  /**
+   * Makes a client that connects only when calls need it, for servers that may not be there yet.
+   *
+   * @param endpoints as in {@link #connect(List, ClientOptions)}
+   * @param options how to talk to the servers
+   * @return a client
+   */
+  public static ThriftscoreClient create(List<String> endpoints, ClientOptions options) {
+    return create(endpoints, options, Endpoint::resolve);
+  }
+
+  private static ThriftscoreClient create(
+      List<String> endpoints, ClientOptions options, Directory.Resolver resolver) {
+    return new ThriftscoreClient(
+        new ClientState(Endpoint.parseAll(endpoints), options, resolver));
+  }
+
+  /**
+   * The same calls as futures, over the same connections.
+   *
+   * @return a view that is closed with this client
+   */
+  public ThriftscoreAsyncClient async() {
+    return async;
   }
 
   /**
@@ -97,7 +141,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return a row of scores for each row
    */
   public ScoreResult score(String model, float[][] rows) {
-    return score(model, Matrix.of(rows));
+    return score(model, new FloatRows(rows));
   }
 
   /**
@@ -108,7 +152,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return a row of scores for each row
    */
   public ScoreResult score(String model, double[][] rows) {
-    return score(model, Matrix.of(rows));
+    return score(model, new DoubleRows(rows));
   }
 
   /**
@@ -131,20 +175,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return a row of scores for each row
    */
   public ScoreResult score(String model, Matrix features, CallOptions call) {
-    ScoreRequest request =
-        new ScoreRequest()
-            .setModel_name(model)
-            .setModel_version(call.version())
-            .setFeatures(LittleEndian.pack(features))
-            .setDatatype(features.datatype());
-    if (features.rows() > 0) {
-      request.setColumns(features.columns());
-    }
-    return session.call(
-        call("score", model, call, deadline ->
-            new ScoringService.score_args(request.setContext(context(call, deadline)))),
-        new ScoringService.score_result(),
-        reply -> Replies.scores(reply.getSuccess(), features.rows(), call.requestId()));
+    return caller.call(requests.score(model, features, call));
   }
 
   /**
@@ -156,19 +187,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return a row of scores for each row
    */
   public ScoreResult scoreSparse(String model, SparseRows rows, CallOptions call) {
-    SparseScoreRequest request =
-        new SparseScoreRequest()
-            .setModel_name(model)
-            .setModel_version(call.version())
-            .setIndptr(LittleEndian.pack(rows.indptr()))
-            .setIndices(LittleEndian.pack(rows.indices()))
-            .setValues(LittleEndian.pack(rows.values()))
-            .setDatatype(rows.values().datatype());
-    return session.call(
-        call("score_sparse", model, call, deadline ->
-            new ScoringService.score_sparse_args(request.setContext(context(call, deadline)))),
-        new ScoringService.score_sparse_result(),
-        reply -> Replies.scores(reply.getSuccess(), rows.rows(), call.requestId()));
+    return caller.call(requests.scoreSparse(model, rows, call));
   }
 
   /**
@@ -179,12 +198,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return the scores of the row
    */
   public double[] scoreValues(String model, double... values) {
-    List<Double> list = Arrays.stream(values).boxed().toList();
-    return session.call(
-        call("score_values", model, deadline ->
-            new ScoringService.score_values_args(model, list)),
-        new ScoringService.score_values_result(),
-        reply -> Replies.values(reply.getSuccess()));
+    return caller.call(requests.scoreValues(model, values));
   }
 
   /**
@@ -195,11 +209,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return the scores of the row
    */
   public double[] scoreNamed(String model, Map<String, Double> features) {
-    return session.call(
-        call("score_named", model, deadline ->
-            new ScoringService.score_named_args(model, features)),
-        new ScoringService.score_named_result(),
-        reply -> Replies.values(reply.getSuccess()));
+    return caller.call(requests.scoreNamed(model, features));
   }
 
   /**
@@ -211,12 +221,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return the transformed rows, of the same datatype
    */
   public NormalizeResult normalize(String model, Matrix values, CallOptions call) {
-    NormalizeRequest request = normalizeRequest(model, values, call);
-    return session.call(
-        call("normalize", model, call, deadline ->
-            new ScoringService.normalize_args(request.setContext(context(call, deadline)))),
-        new ScoringService.normalize_result(),
-        reply -> Replies.normalized(reply.getSuccess(), values, call.requestId()));
+    return caller.call(requests.normalize(model, values, call));
   }
 
   /**
@@ -228,12 +233,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return the transformed rows, of the same datatype
    */
   public NormalizeResult denormalize(String model, Matrix values, CallOptions call) {
-    NormalizeRequest request = normalizeRequest(model, values, call);
-    return session.call(
-        call("denormalize", model, call, deadline ->
-            new ScoringService.denormalize_args(request.setContext(context(call, deadline)))),
-        new ScoringService.denormalize_result(),
-        reply -> Replies.normalized(reply.getSuccess(), values, call.requestId()));
+    return caller.call(requests.denormalize(model, values, call));
   }
 
   /**
@@ -247,23 +247,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    */
   public InferResult infer(
       String model, List<Tensor> inputs, List<String> outputs, CallOptions call) {
-    InferRequest request =
-        new InferRequest()
-            .setModel_name(model)
-            .setModel_version(call.version())
-            .setInputs(inputs.stream().map(ThriftscoreClient::wireTensor).toList());
-    if (!call.requestId().isEmpty()) {
-      request.setId(call.requestId());
-    }
-    if (!outputs.isEmpty()) {
-      request.setOutputs(
-          outputs.stream().map(name -> new InferRequestedOutput().setName(name)).toList());
-    }
-    return session.call(
-        call("infer", model, call, deadline ->
-            new ScoringService.infer_args(request.setContext(context(call, deadline)))),
-        new ScoringService.infer_result(),
-        reply -> Replies.inferred(reply.getSuccess(), call.requestId()));
+    return caller.call(requests.infer(model, inputs, outputs, call));
   }
 
   /**
@@ -272,10 +256,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return true; a server that starts or drains answers {@link ServerException.Unavailable}
    */
   public boolean ping() {
-    return session.call(
-        call("ping", "", deadline -> new ScoringService.ping_args()),
-        new ScoringService.ping_result(),
-        ScoringService.ping_result::isSuccess);
+    return caller.call(requests.ping());
   }
 
   /**
@@ -284,10 +265,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return true if it does
    */
   public boolean serverLive() {
-    return session.call(
-        call("server_live", "", deadline -> new ScoringService.server_live_args()),
-        new ScoringService.server_live_result(),
-        ScoringService.server_live_result::isSuccess);
+    return caller.call(requests.serverLive());
   }
 
   /**
@@ -296,10 +274,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return true if so
    */
   public boolean serverReady() {
-    return session.call(
-        call("server_ready", "", deadline -> new ScoringService.server_ready_args()),
-        new ScoringService.server_ready_result(),
-        ScoringService.server_ready_result::isSuccess);
+    return caller.call(requests.serverReady());
   }
 
   /**
@@ -308,10 +283,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return name, version, extensions, as in the contract
    */
   public ServerMetadata serverMetadata() {
-    return session.call(
-        call("server_metadata", "", deadline -> new ScoringService.server_metadata_args()),
-        new ScoringService.server_metadata_result(),
-        ScoringService.server_metadata_result::getSuccess);
+    return caller.call(requests.serverMetadata());
   }
 
   /**
@@ -322,11 +294,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return true if it is loaded; false if not, or if there is none such
    */
   public boolean modelReady(String model, String version) {
-    return session.call(
-        call("model_ready", model, deadline ->
-            new ScoringService.model_ready_args(model, version)),
-        new ScoringService.model_ready_result(),
-        ScoringService.model_ready_result::isSuccess);
+    return caller.call(requests.modelReady(model, version));
   }
 
   /**
@@ -337,11 +305,7 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return inputs, outputs, features, task and more, as in the contract
    */
   public ModelMetadata modelMetadata(String model, String version) {
-    return session.call(
-        call("model_metadata", model, deadline ->
-            new ScoringService.model_metadata_args(model, version)),
-        new ScoringService.model_metadata_result(),
-        ScoringService.model_metadata_result::getSuccess);
+    return caller.call(requests.modelMetadata(model, version));
   }
 
   /**
@@ -352,64 +316,28 @@ public final class ThriftscoreClient implements AutoCloseable {
    * @return one entry for each version, as in the contract
    */
   public List<ModelStatistics> modelStatistics(String model, String version) {
-    return session.call(
-        call("model_statistics", model, deadline ->
-            new ScoringService.model_statistics_args(model, version)),
-        new ScoringService.model_statistics_result(),
-        reply -> reply.getSuccess().getModel_stats());
+    return caller.call(requests.modelStatistics(model, version));
   }
 
-  /** Waits for the call in progress, then closes the connection. Closing again does nothing. */
+  /**
+   * Scores any number of rows: in chunks that servers take, over all endpoints at the same time,
+   * all by the version that scored the first chunk.
+   *
+   * @param model the model's name
+   * @param features rows with one value for each feature
+   * @param call version, request id, trace, and the timeout of each chunk
+   * @return a row of scores for each row, in the order of the rows
+   */
+  public ScoreResult scoreBatch(String model, Matrix features, CallOptions call) {
+    return BlockingCaller.join("score", model, async.scoreBatch(model, features, call));
+  }
+
+  /**
+   * Takes no more calls, waits for those in progress, which end by their timeouts, and closes the
+   * connections. Closing again does nothing.
+   */
   @Override
   public void close() {
-    session.close();
-  }
-
-  private Call call(
-      String method, String model, Function<Deadline, TBase<?, ?>> arguments) {
-    return call(method, model, CallOptions.DEFAULT, arguments);
-  }
-
-  private Call call(
-      String method,
-      String model,
-      CallOptions call,
-      Function<Deadline, TBase<?, ?>> arguments) {
-    Objects.requireNonNull(model, "model");
-    Duration timeout = call.timeout().isZero() ? options.timeout() : call.timeout();
-    return new Call(method, model, timeout, arguments);
-  }
-
-  private RequestContext context(CallOptions call, Deadline deadline) {
-    RequestContext context = new RequestContext().setDeadline_ms(deadline.remainingMillis());
-    if (!call.requestId().isEmpty()) {
-      context.setRequest_id(call.requestId());
-    }
-    if (!call.traceparent().isEmpty()) {
-      context.setTraceparent(call.traceparent());
-    }
-    if (!options.authToken().isEmpty()) {
-      context.setAuth_token(options.authToken());
-    }
-    return context;
-  }
-
-  private static NormalizeRequest normalizeRequest(
-      String model, Matrix values, CallOptions call) {
-    NormalizeRequest request =
-        new NormalizeRequest()
-            .setModel_name(model)
-            .setModel_version(call.version())
-            .setValues(LittleEndian.pack(values))
-            .setDatatype(values.datatype());
-    return values.rows() > 0 ? request.setColumns(values.columns()) : request;
-  }
-
-  private static io.thriftscore.idl.Tensor wireTensor(Tensor tensor) {
-    return new io.thriftscore.idl.Tensor()
-        .setName(tensor.name())
-        .setDatatype(tensor.datatype())
-        .setShape(Arrays.stream(tensor.shape()).boxed().toList())
-        .setData(tensor.data());
+    state.close();
   }
 }

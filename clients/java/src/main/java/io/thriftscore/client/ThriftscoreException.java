@@ -3,29 +3,34 @@ package io.thriftscore.client;
 
 /**
  * A call that brought no result: the server refused it ({@link ServerException}) or no valid answer
- * came in time ({@link TransportException}). The message names the method, the model and the
- * endpoint. Arguments that cannot be sent at all are {@link IllegalArgumentException}s instead.
+ * came in time ({@link TransportException}). The message names the method, the model, the
+ * endpoint and the attempt. Arguments that cannot be sent at all are {@link
+ * IllegalArgumentException}s instead.
  */
 public abstract sealed class ThriftscoreException extends RuntimeException
     permits ServerException, TransportException {
   private static final long serialVersionUID = 1L;
 
-  /** The server's address, as host:port. */
+  /** The server's address. */
   private final String endpoint;
 
   /** The model called. */
   private final String model;
 
+  /** The attempt that failed. */
+  private final int attempts;
+
   ThriftscoreException(CallSite site, String reason, Throwable cause) {
     super(site + ": " + reason, cause);
-    this.endpoint = site.endpoint().toString();
+    this.endpoint = site.endpoint();
     this.model = site.model();
+    this.attempts = site.attempt();
   }
 
   /**
-   * The server that was called.
+   * The server that was called last.
    *
-   * @return its address, as host:port
+   * @return its address, as host:port or unix:/path
    */
   public String endpoint() {
     return endpoint;
@@ -38,6 +43,15 @@ public abstract sealed class ThriftscoreException extends RuntimeException
    */
   public String model() {
     return model;
+  }
+
+  /**
+   * How often the call was tried.
+   *
+   * @return 1 or more
+   */
+  public int attempts() {
+    return attempts;
   }
 
   /**

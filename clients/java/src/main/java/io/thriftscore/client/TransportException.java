@@ -2,8 +2,8 @@
 package io.thriftscore.client;
 
 /**
- * No valid answer came. The connection is closed and never used again; the next call connects anew.
- * All calls of this client only read, so each may be sent again.
+ * No valid answer came. The connection takes no more calls; others take its place. All calls of
+ * this client only read, so each may be sent again.
  */
 public abstract sealed class TransportException extends ThriftscoreException {
   private static final long serialVersionUID = 1L;

@@ -8,6 +8,11 @@ import io.thriftscore.client.ThriftscoreException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import org.apache.thrift.TException;
 
 /** Scores one row from the command line, or the rows of a CSV file, and prints the scores. */
 public final class ScoreSample {
@@ -17,11 +22,13 @@ public final class ScoreSample {
              thriftscore-sample HOST:PORT MODEL --rows FILE.csv
              thriftscore-sample bench --endpoint HOST:PORT --model MODEL --rows FILE.csv
                                       [--single N]
+             thriftscore-sample compare --endpoint HOST:PORT --model MODEL --row VALUE,...
+                                        [--calls N] [--rounds N]
       """;
 
   private ScoreSample() {}
 
-  public static void main(String[] arguments) {
+  public static void main(String[] arguments) throws Exception {
     try {
       run(arguments);
     } catch (ThriftscoreException | IllegalArgumentException | IOException failure) {
@@ -30,14 +37,28 @@ public final class ScoreSample {
     }
   }
 
-  private static void run(String[] arguments) throws IOException {
+  private static void run(String[] arguments)
+      throws IOException, TException, InterruptedException, ExecutionException {
     if (arguments.length > 0 && arguments[0].equals("bench")) {
       System.out.println(Bench.run(Arrays.copyOfRange(arguments, 1, arguments.length)));
+    } else if (arguments.length > 0 && arguments[0].equals("compare")) {
+      System.out.println(Comparison.run(flags(arguments)));
     } else if (arguments.length > 2) {
       print(arguments[0], arguments[1], rows(Arrays.copyOfRange(arguments, 2, arguments.length)));
     } else {
       throw new IllegalArgumentException("two arguments or more are needed\n" + USAGE);
     }
+  }
+
+  private static Map<String, String> flags(String[] arguments) {
+    Map<String, String> flags = new HashMap<>(Map.of("--calls", "20000", "--rounds", "5"));
+    for (int index = 1; index + 1 < arguments.length; index += 2) {
+      flags.put(arguments[index], arguments[index + 1]);
+    }
+    if (!flags.keySet().containsAll(Set.of("--endpoint", "--model", "--row"))) {
+      throw new IllegalArgumentException("compare needs --endpoint, --model and --row");
+    }
+    return flags;
   }
 
   private static Matrix rows(String[] arguments) throws IOException {

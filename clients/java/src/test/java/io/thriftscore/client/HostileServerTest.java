@@ -268,7 +268,7 @@ class HostileServerTest {
                   closed.countDown();
                   peer.awaitHangUp();
                 });
-        ThriftscoreClient client = connect(server, AMPLE)) {
+        ThriftscoreClient client = ThriftscoreClient.connect(server.endpoint())) {
       client.scoreValues("hostile", 1);
       assertTrue(closed.await(10, TimeUnit.SECONDS));
       assertArrayEquals(new double[] {ANSWER}, client.scoreValues("hostile", 1));
@@ -338,7 +338,7 @@ class HostileServerTest {
 
   private static ThriftscoreClient connect(HostileServer server, Duration timeout) {
     return ThriftscoreClient.connect(
-        server.endpoint(), ClientOptions.DEFAULT.withTimeout(timeout));
+        server.endpoint(), ClientOptions.DEFAULT.withTimeout(timeout).withAttemptsMax(1));
   }
 
   private static byte[] messageOf(TMessage begin, TApplicationException exception)

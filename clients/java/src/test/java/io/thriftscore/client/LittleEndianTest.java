@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.thriftscore.idl.DataType;
+import java.nio.ByteBuffer;
 import java.util.HexFormat;
 import org.junit.jupiter.api.Test;
 
@@ -38,7 +39,8 @@ class LittleEndianTest {
     float payload = Float.intBitsToFloat(0x7fc12345);
     float[] values = {payload, -0f, Float.MIN_VALUE, Float.POSITIVE_INFINITY};
     FloatMatrix matrix =
-        (FloatMatrix) LittleEndian.unpack(LittleEndian.pack(values), DataType.FP32, 2, 2);
+        (FloatMatrix) LittleEndian.unpack(
+                ByteBuffer.wrap(LittleEndian.pack(values)), DataType.FP32, 2, 2);
     for (int index = 0; index < values.length; index++) {
       assertEquals(
           Float.floatToRawIntBits(values[index]), Float.floatToRawIntBits(matrix.data()[index]));
@@ -49,7 +51,8 @@ class LittleEndianTest {
   void unpacksDoubles() {
     double[] values = {0.1, -0.0, 1e308};
     DoubleMatrix matrix =
-        (DoubleMatrix) LittleEndian.unpack(LittleEndian.pack(values), DataType.FP64, 3, 1);
+        (DoubleMatrix) LittleEndian.unpack(
+                ByteBuffer.wrap(LittleEndian.pack(values)), DataType.FP64, 3, 1);
     assertArrayEquals(values, matrix.data());
   }
 

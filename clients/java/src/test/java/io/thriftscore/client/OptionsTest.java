@@ -47,7 +47,7 @@ class OptionsTest {
   })
   void readsEndpoints(String text, String host, int port) {
     Endpoint endpoint = Endpoint.parse(text);
-    assertEquals(new Endpoint(host, port), endpoint);
+    assertEquals(new Endpoint(host, port, ""), endpoint);
     assertEquals(text, endpoint.toString());
   }
 

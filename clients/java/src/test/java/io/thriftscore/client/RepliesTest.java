@@ -17,7 +17,7 @@ class RepliesTest {
 
   @Test
   void makesARowOfScoresForEachRow() throws Exception {
-    ScoreResult result = Replies.scores(reply(), 2, "r-1");
+    ScoreResult result = Replies.scores(ScoreReply.of(reply()), 2, "r-1");
     assertEquals(Matrix.of(new float[] {1, 2, 3}, new float[] {4, 5, 6}), result.scores());
     assertEquals("3", result.modelVersion());
     assertEquals("r-1", result.requestId());
@@ -80,7 +80,9 @@ class RepliesTest {
 
   private static void violates(String why, ScoreResponse reply, int rows, String requestId) {
     var error =
-        assertThrows(ProtocolException.class, () -> Replies.scores(reply, rows, requestId));
+        assertThrows(
+            ProtocolException.class,
+            () -> Replies.scores(ScoreReply.of(reply), rows, requestId));
     assertTrue(error.getMessage().contains(why), error.getMessage());
   }
 }

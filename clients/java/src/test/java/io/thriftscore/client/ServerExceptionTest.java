@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class ServerExceptionTest {
   private static final CallSite SITE =
-      new CallSite(new Endpoint("127.0.0.1", 9090), "score", "iris");
+      new CallSite("127.0.0.1:9090", "score", "iris", 2);
 
   @ParameterizedTest
   @EnumSource
@@ -39,7 +39,8 @@ class ServerExceptionTest {
     assertEquals(Duration.ofMillis(20), error.retryAfter());
     assertEquals("the queue has 1024 calls", error.reason());
     assertEquals(
-        "score of model \"iris\" at 127.0.0.1:9090: OVERLOADED: the queue has 1024 calls",
+        "score of model \"iris\" at 127.0.0.1:9090, attempt 2:"
+            + " OVERLOADED: the queue has 1024 calls",
         error.getMessage());
   }
 

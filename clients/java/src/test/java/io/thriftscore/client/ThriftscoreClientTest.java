@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class ThriftscoreClientTest {
   private static final ClientOptions AMPLE =
-      ClientOptions.DEFAULT.withTimeout(Duration.ofSeconds(15));
+      ClientOptions.DEFAULT.withTimeout(Duration.ofSeconds(15)).withAttemptsMax(1);
 
   @Test
   void sendsWhatTheCallSays() throws Exception {
@@ -74,7 +74,9 @@ class ThriftscoreClientTest {
                   received.countDown();
                   peer.stall();
                 });
-        ThriftscoreClient client = ThriftscoreClient.connect(server.endpoint(), AMPLE)) {
+        ThriftscoreClient client =
+            ThriftscoreClient.connect(
+                server.endpoint(), AMPLE.withCallsPerConnectionMax(1).withConnectionsMax(1))) {
       Thread first = new Thread(() -> client.scoreValues("slow", 1));
       first.setUncaughtExceptionHandler((thread, interrupted) -> { });
       first.start();
@@ -93,7 +95,8 @@ class ThriftscoreClientTest {
   @Test
   void givesEachThreadItsOwnAnswer() throws Exception {
     try (HostileServer server = new HostileServer(ThriftscoreClientTest::echo);
-        ThriftscoreClient client = ThriftscoreClient.connect(server.endpoint(), AMPLE)) {
+        ThriftscoreClient client =
+            ThriftscoreClient.connect(server.endpoint(), AMPLE.withConnectionsMax(1))) {
       var threads =
           IntStream.range(0, 8)
               .mapToObj(thread -> CompletableFuture.runAsync(() -> expectEchoes(client, thread)))

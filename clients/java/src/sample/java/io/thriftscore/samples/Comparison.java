@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.thriftscore.samples;
+
+import com.sun.management.ThreadMXBean;
+import io.thriftscore.client.ClientOptions;
+import io.thriftscore.client.ThriftscoreClient;
+import io.thriftscore.idl.DataType;
+import io.thriftscore.idl.ScoreRequest;
+import io.thriftscore.idl.ScoringService;
+import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.apache.thrift.TException;
+import org.apache.thrift.protocol.TBinaryProtocol;
+import org.apache.thrift.transport.TSocket;
+import org.apache.thrift.transport.TTransport;
+import org.apache.thrift.transport.layered.TFramedTransport;
+
+/**
+ * This client against the stock one (generated code over a framed socket, one for each caller, no
+ * time limits), with one caller and with many: rounds take turns, the medians of them are reported
+ * as one line of JSON.
+ */
+final class Comparison {
+  private static final int MANY = 16;
+  private static final double NANOS_PER_MICRO = 1e3;
+  private static final double NANOS_PER_SECOND = 1e9;
+  private static final ThreadMXBean MEMORY =
+      (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+  /** Makes one call. */
+  private interface Caller extends AutoCloseable {
+    void call() throws TException;
+
+    @Override
+    default void close() {}
+  }
+
+  /** Makes callers, of which each belongs to one thread. */
+  private interface Callers {
+    Caller next() throws TException;
+  }
+
+  /** What one round, or the median of several, came to. */
+  private record Round(double callsPerSecond, double p50Micros, double bytesPerCall) {}
+
+  private final String host;
+  private final int port;
+  private final String model;
+  private final float[] row;
+  private final int calls;
+
+  private Comparison(Map<String, String> flags) {
+    String endpoint = flags.get("--endpoint");
+    int colon = endpoint.lastIndexOf(':');
+    this.host = endpoint.substring(0, colon);
+    this.port = Integer.parseInt(endpoint.substring(colon + 1));
+    this.model = flags.get("--model");
+    this.row = CsvRows.parse(flags.get("--row"));
+    this.calls = Integer.parseInt(flags.get("--calls"));
+  }
+
+  static String run(Map<String, String> flags)
+      throws TException, InterruptedException, ExecutionException {
+    Comparison comparison = new Comparison(flags);
+    String endpoint = flags.get("--endpoint");
+    ExecutorService threads = Executors.newFixedThreadPool(MANY);
+    try (var client = ThriftscoreClient.connect(endpoint, ClientOptions.DEFAULT)) {
+      Callers ours = () -> () -> client.score(comparison.model, comparison.row);
+      return comparison.compare(threads, ours, Integer.parseInt(flags.get("--rounds")));
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  private String compare(ExecutorService threads, Callers ours, int rounds)
+      throws InterruptedException, ExecutionException, TException {
+    List<List<Round>> measured = new ArrayList<>();
+    for (int kind = 0; kind < 4; kind++) {
+      measured.add(new ArrayList<>());
+    }
+    for (int round = -1; round < rounds; round++) {
+      for (int kind = 0; kind < 4; kind++) {
+        Round one = measure(threads, kind % 2 == 0 ? ours : this::stock, kind < 2 ? 1 : MANY);
+        // The first of all is to warm up.
+        if (round >= 0) {
+          measured.get(kind).add(one);
+        }
+      }
+    }
+    return json(measured.stream().map(Comparison::median).toList(), rounds);
+  }
+
+  private Caller stock() throws TException {
+    TTransport transport = new TFramedTransport(new TSocket(host, port));
+    transport.open();
+    var client = new ScoringService.Client(new TBinaryProtocol(transport, true, true));
+    return new Caller() {
+      @Override
+      public void call() throws TException {
+        ByteBuffer features =
+            ByteBuffer.allocate(row.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        features.asFloatBuffer().put(row);
+        ScoreRequest request = new ScoreRequest().setModel_name(model).setFeatures(features);
+        byte[] scores = client.score(request.setDatatype(DataType.FP32)).getScores();
+        float[] values = new float[scores.length / Float.BYTES];
+        ByteBuffer.wrap(scores).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values);
+      }
+
+      @Override
+      public void close() {
+        transport.close();
+      }
+    };
+  }
+
+  private Round measure(ExecutorService threads, Callers callers, int count)
+      throws InterruptedException, ExecutionException, TException {
+    CountDownLatch start = new CountDownLatch(1);
+    List<Future<long[]>> running = new ArrayList<>();
+    for (int index = 0; index < count; index++) {
+      Caller caller = callers.next();
+      running.add(threads.submit(() -> measure(caller, start)));
+    }
+    long begin = System.nanoTime();
+    start.countDown();
+    long[] nanos = new long[0];
+    double bytes = 0;
+    for (Future<long[]> one : running) {
+      long[] measured = one.get();
+      bytes += measured[measured.length - 1];
+      int length = nanos.length;
+      nanos = Arrays.copyOf(nanos, length + measured.length - 1);
+      System.arraycopy(measured, 0, nanos, length, measured.length - 1);
+    }
+    double seconds = (System.nanoTime() - begin) / NANOS_PER_SECOND;
+    Arrays.sort(nanos);
+    double p50 = nanos[nanos.length / 2] / NANOS_PER_MICRO;
+    return new Round(nanos.length / seconds, p50, bytes / nanos.length);
+  }
+
+  /** The nanoseconds of each call and, last, the bytes that the thread allocated. */
+  private long[] measure(Caller caller, CountDownLatch start)
+      throws TException, InterruptedException {
+    long[] nanos = new long[calls + 1];
+    try (caller) {
+      start.await();
+      long allocated = MEMORY.getCurrentThreadAllocatedBytes();
+      for (int call = 0; call < calls; call++) {
+        long begin = System.nanoTime();
+        caller.call();
+        nanos[call] = System.nanoTime() - begin;
+      }
+      nanos[calls] = MEMORY.getCurrentThreadAllocatedBytes() - allocated;
+    }
+    return nanos;
+  }
+
+  private static Round median(List<Round> rounds) {
+    return new Round(
+        rounds.stream().mapToDouble(Round::callsPerSecond).sorted().toArray()[rounds.size() / 2],
+        rounds.stream().mapToDouble(Round::p50Micros).sorted().toArray()[rounds.size() / 2],
+        rounds.stream().mapToDouble(Round::bytesPerCall).sorted().toArray()[rounds.size() / 2]);
+  }
+
+  private static String json(List<Round> medians, int rounds) {
+    String[] names = {"ours_1", "stock_1", "ours_16", "stock_16"};
+    StringBuilder text = new StringBuilder("{\"language\":\"java\",\"rounds\":" + rounds);
+    for (int kind = 0; kind < names.length; kind++) {
+      Round round = medians.get(kind);
+      text.append(
+          String.format(
+              Locale.ROOT,
+              ",\"%s\":{\"calls_per_s\":%.0f,\"p50_us\":%.1f,\"allocated_bytes_per_call\":%.0f}",
+              names[kind], round.callsPerSecond(), round.p50Micros(), round.bytesPerCall()));
+    }
+    return text.append(ratio("1", medians.get(0), medians.get(1)))
+        .append(ratio("16", medians.get(2), medians.get(3)))
+        .append('}')
+        .toString();
+  }
+
+  private static String ratio(String callers, Round ours, Round stock) {
+    return String.format(
+        Locale.ROOT,
+        ",\"throughput_ratio_%s\":%.2f,\"p50_ratio_%s\":%.2f",
+        callers, ours.callsPerSecond() / stock.callsPerSecond(),
+        callers, ours.p50Micros() / stock.p50Micros());
+  }
+}
