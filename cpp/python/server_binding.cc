@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "python/bindings.h"
+#include "server/memory.h"
 #include "server/server.h"
 
 namespace py = pybind11;
@@ -219,6 +220,7 @@ py::dict counts(const Server& server) {
 }  // namespace
 
 void bind_server(py::module_& module) {
+  module.def("keep_freed_memory", &server::keep_freed_memory);
   py::class_<PendingCall>(module, "PendingCall")
       .def_property_readonly("message", &PendingCall::message)
       .def_property_readonly("protocol", &PendingCall::protocol)

@@ -13,8 +13,10 @@
 namespace thriftscore::server {
 namespace {
 
-/** Free space behind a partial message for the next read; from there on it doubles. */
+/** Free space behind a partial message for the next read. */
 constexpr std::size_t kReadBytesMin = std::size_t{16} << 10;
+/** A buffer grows to this many times what has arrived at most, whatever a frame declares. */
+constexpr std::size_t kGrowthMax = 8;
 /** A buffer of the connection's own that is empty is kept up to this size. */
 constexpr std::size_t kKeptBytesMax = std::size_t{4} << 10;
 /** A message from this size on is moved rather than copied to where it is needed. */
@@ -100,14 +102,18 @@ bool Connection::read() {
     keep(bytes.subspan(used));
     return true;
   }
-  // The buffer grows with what arrives, whatever a frame declares.
-  const std::size_t most = loop_.read_buffer().size();
-  const auto room = input_.reserve(std::clamp(input_.size(), kReadBytesMin, most));
-  const Transfer transfer = stream_->read(room.first(std::min(room.size(), most)));
+  const auto room = input_.reserve(room_behind(input_.size()));
+  const std::size_t most = std::min(room.size(), loop_.read_buffer().size());
+  const Transfer transfer = stream_->read(room.first(most));
   if (!take(transfer)) return false;
   input_.commit(transfer.bytes);
   handle_input();
   return true;
+}
+
+/** For what is known to be missing of a message of which so many bytes have arrived. */
+std::size_t Connection::room_behind(std::size_t arrived) const noexcept {
+  return std::max(kReadBytesMin, std::min(missing_bytes_ + kReadBytesMin, arrived * kGrowthMax));
 }
 
 /** Accounts for a read; true if it brought bytes. */
@@ -139,6 +145,9 @@ void Connection::handle_input() {
 /** Keeps what a read has left over, and none of the memory that is no longer needed. */
 void Connection::keep(std::span<const std::byte> left_over) {
   if (closed_) return;
+  if (left_over.size() >= kMovedBytesMin) {  // the rest is to find its place behind it
+    input_.reserve(left_over.size() + room_behind(left_over.size()));
+  }
   input_.append(left_over);
   if (input_.empty()) input_.clear(kKeptBytesMax);
   // The client is late with a message only while nothing but the client holds it up.
@@ -198,7 +207,9 @@ bool Connection::handle_next(std::span<const std::byte> bytes, std::size_t& used
   auto& responder = loop_.responder();
   if (responder.replies().size() > loop_.options().unsent_bytes_pause) return false;
   const auto outcome = framer_.next_message(bytes.subspan(used));
-  if (std::holds_alternative<wire::NeedMore>(outcome)) return false;
+  const auto* need = std::get_if<wire::NeedMore>(&outcome);
+  missing_bytes_ = need != nullptr ? need->bytes : 0;
+  if (need != nullptr) return false;
   if (const auto* reject = std::get_if<wire::Reject>(&outcome)) {
     if (flush_joined(used)) return true;
     loop_.count_refusal(reject->reason);

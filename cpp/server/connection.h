@@ -52,6 +52,7 @@ class Connection final : public StreamOwner, public std::enable_shared_from_this
   void guarded(Work work);
   void wait_readable();
   bool read();
+  std::size_t room_behind(std::size_t arrived) const noexcept;
   bool take(const Transfer& transfer);
   void handle_input();
   std::size_t handle_messages(std::span<const std::byte> bytes);
@@ -70,8 +71,9 @@ class Connection final : public StreamOwner, public std::enable_shared_from_this
   EventLoop& loop_;
   std::unique_ptr<ByteStream> stream_;
   wire::Framer framer_;
-  ByteBuffer input_;   // received, not handled yet
-  ByteBuffer unsent_;  // replies that the client has not taken yet
+  ByteBuffer input_;               // received, not handled yet
+  std::size_t missing_bytes_ = 0;  // of the message at its end, as far as is known
+  ByteBuffer unsent_;              // replies that the client has not taken yet
   std::shared_ptr<CallUnderWay> call_;
   std::uint64_t call_number_ = 0;  // of the newest call that was to leave the loop
   bool call_under_way_ = false;

@@ -32,6 +32,8 @@ from thriftscore._generated.ttypes import (
     TensorContents,
 )
 
+from thriftscore.cli.load_generator import run_load
+
 pytestmark = native_only
 
 MODEL_NOT_FOUND, INVALID_ARGUMENT = 2, 1
@@ -249,3 +251,15 @@ def test_unframed_message_that_is_no_call(server, message_type):
         first = connection.receive(4 + 4 + 4 + 4)
         assert first[:4] == b"\x80\x01\x00\x03"
         assert first[-4:] == struct.pack(">i", 5)
+
+
+def test_large_messages_get_the_memory_of_earlier_ones(start_server):
+    """Memory that is asked for anew has to be cleared by the system, page by page."""
+    server = start_server()
+    load = {"endpoint": "{}:{}".format(*server.address), "model": "wide", "features": 256}
+    load |= {"rows": 1_000, "connections": 4, "requests": 400, "duration_s": 0, "warmup_s": 0}
+    run_load(load)
+    before = server.page_faults()
+    assert run_load(load)["requests"] == 400
+    pages_of_requests = 400 * 1_000 * 256 * 4 // 4096
+    assert server.page_faults() - before < pages_of_requests / 50

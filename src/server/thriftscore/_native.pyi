@@ -86,6 +86,9 @@ def simd_targets() -> list[str]:
 def select_simd_target(name: str) -> None:
     """Use another one; ValueError if it is not available. Not while another thread scores."""
 
+def keep_freed_memory() -> None:
+    """Have this process keep large freed blocks for the next large message (glibc)."""
+
 def simd_error() -> str:
     """What is wrong with THRIFTSCORE_SIMD in the environment; empty if nothing is."""
 

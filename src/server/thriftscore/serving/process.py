@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+from thriftscore import _native
 from thriftscore.config import ServerConfig
 from thriftscore.serving.lifecycle import Server
 from thriftscore.serving.logs import configure_logs, get_logger
@@ -45,6 +46,7 @@ def run_until_stopped(config: ServerConfig) -> int:
 
     Returns the exit code: 0, or 1 where calls were left unanswered or a port ended by itself.
     """
+    _native.keep_freed_memory()
     logs = configure_logs(config.log_format, config.log_level)
     signals = StopSignals()
     server = Server(config)
