@@ -111,12 +111,11 @@ using LoadThreads = std::vector<std::unique_ptr<LoadThread>>;
 void show_progress(const LoadThreads& threads, const std::atomic<std::size_t>& running,
                    const Schedule& schedule) {
   while (running.load() != 0) {
-    std::uint64_t successes = 0;
-    for (const auto& thread : threads) successes += thread->successes();
+    server::LatencyHistogram latency;
+    for (const auto& thread : threads) latency.merge(thread->latency());
     const double measured_s =
         static_cast<double>(server::steady_now_ns() - schedule.measured_from) / 1e9;
-    std::cerr << "{\"measured_s\": " << std::max(measured_s, 0.0) << ", \"requests\": " << successes
-              << "}\n";
+    std::cerr << progress_line(latency, std::max(measured_s, 0.0)) + '\n';
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }

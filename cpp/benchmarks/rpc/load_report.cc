@@ -42,8 +42,7 @@ Json settings_of(const LoadReport& report) {
           {"seed", request.seed}};
 }
 
-Json latency_of(const LoadReport& report) {
-  const server::LatencyHistogram& latency = report.counts.latency;
+Json latency_of(const server::LatencyHistogram& latency) {
   const auto at = [&](double fraction) {
     return static_cast<double>(latency.quantile_ns(fraction)) / kMicrosecond;
   };
@@ -91,7 +90,7 @@ Json results_of(const LoadReport& report) {
           {"bytes_out_per_s", per_s(replies * static_cast<double>(report.request_bytes))},
           {"request_bytes", report.request_bytes},
           {"reply_bytes", counts.reply_bytes_last},
-          {"latency_us", latency_of(report)},
+          {"latency_us", latency_of(counts.latency)},
           {"cpu_s", counts.cpu_s}};
 }
 
@@ -116,6 +115,13 @@ std::string to_json(const LoadReport& report) {
   object.update(results_of(report));
   if (report.with_histogram) object["histogram_us"] = histogram_of(report.counts);
   return object.dump();
+}
+
+std::string progress_line(const server::LatencyHistogram& latency, double measured_s) {
+  const Json line{{"measured_s", measured_s},
+                  {"requests", latency.count()},
+                  {"latency_us", latency.count() == 0 ? Json() : latency_of(latency)}};
+  return line.dump();
 }
 
 std::string to_table(const LoadReport& report) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A finished run as JSON for programs, or as a table for people.
+// A run as JSON for programs, or as a table for people.
 #pragma once
 
 #include <string>
@@ -19,6 +19,9 @@ struct LoadReport {
 
 /// One object in one line. Latencies are in microseconds.
 std::string to_json(const LoadReport& report);
+
+/// One object in one line: how far a run has come, and its latencies once there are any.
+std::string progress_line(const server::LatencyHistogram& latency, double measured_s);
 
 /// Lines of a name and a value.
 std::string to_table(const LoadReport& report);

@@ -15,7 +15,7 @@
 
 namespace thriftscore::benchmarks {
 
-/// The connections of one thread and its loop. Used by one thread, but for successes().
+/// The connections of one thread and its loop. Used by one thread, but for latency().
 class LoadThread {
  public:
   /// `options` and `plan` must outlive it. Takes each `options.threads`-th connection, beginning
@@ -31,7 +31,7 @@ class LoadThread {
 
   [[nodiscard]] const LoadCounts& counts() const noexcept { return counts_; }
   /// Any thread may ask, at any time.
-  [[nodiscard]] std::uint64_t successes() const noexcept { return counts_.latency.count(); }
+  [[nodiscard]] const server::LatencyHistogram& latency() const noexcept { return counts_.latency; }
 
  private:
   struct Slot {
