@@ -40,11 +40,12 @@ def load(served: ServerProcess, seconds: float, rate: float = 0.0) -> dict[str, 
     """What the load generator measured; `rate` 0 = closed loop."""
     host, port = served.address
     options = ["--endpoint", f"{host}:{port}", "--connections", CONNECTIONS, "--cpu", 1]
-    options += ["--model", "m", "--duration-s", seconds, "--features", 2, "--check", "--json"]
+    options += ["--model", "m", "--duration-s", seconds, "--rounds", 1]
+    options += ["--features", 2, "--check", "--json"]
     options += ["--mode", "open", "--rate", rate] if rate else []
     command = [*THRIFTSCORE, "bench", "rpc", *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout)
+    result: dict[str, Any] = json.loads(done.stdout)["server"]
     return result
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import re
 import socket
 import statistics
 import struct
@@ -33,16 +35,16 @@ WIRES = list(itertools.product(TRANSPORTS, ["binary", "compact"]))
 TIMEOUT_S = 60
 
 
-def output_of(line: list[str], status: int) -> str:
-    """Its output, or its errors where it is to fail without output."""
+def output_of(line: list[str], status: int, *, errors: bool = False) -> str:
+    """Its output, or its errors where those are asked for or there is no output."""
     process = subprocess.run(line, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert process.returncode == status, process.stderr
-    return process.stdout or process.stderr
+    return process.stderr if errors else process.stdout or process.stderr
 
 
-def run(*arguments: str, status: int = 0) -> str:
+def run(*arguments: str, status: int = 0, errors: bool = False) -> str:
     """What `thriftscore bench rpc` says."""
-    return output_of([*THRIFTSCORE, "bench", "rpc", *arguments], status)
+    return output_of([*THRIFTSCORE, "bench", "rpc", *arguments], status, errors=errors)
 
 
 def bench(endpoint: str, *arguments: str, status: int = 0) -> dict[str, Any]:
@@ -166,9 +168,10 @@ def test_named_features_are_those_of_the_model() -> None:
 
     with stock_server(Named()) as server:
         line = ["--endpoint", server.endpoint, "--method", "score_named", "--model", "any"]
-        results = json.loads(run(*line, "--requests", "2", "--warmup-s", "0", "--json"))
-    assert results["requests"] == 2
-    assert results["features"] == 3
+        line += ["--requests", "2", "--rounds", "1", "--warmup-s", "0", "--json"]
+        results = json.loads(run(*line))
+    assert results["server"]["requests"] == 2
+    assert results["options"]["features"] == 3
     assert names == [sorted(CountingHandler.FEATURES)] * 2
 
 
@@ -215,8 +218,8 @@ def test_the_warm_up_is_not_counted() -> None:
     handler = CountingHandler()
     with stock_server(handler) as server:
         line = ["--endpoint", server.endpoint, "--method", "ping", "--json", "--warmup-s", "0.2"]
-        results = json.loads(run(*line, "--duration-s", "0.2"))
-    assert 0 < results["requests"] < handler.calls["ping"]
+        results = json.loads(run(*line, "--duration-s", "0.2", "--rounds", "1"))
+    assert 0 < results["server"]["requests"] < handler.calls["ping"]
 
 
 # ---- what goes wrong -----------------------------------------------------------------------------
@@ -237,6 +240,18 @@ def test_errors_are_counted_by_kind_and_are_no_successes() -> None:
         assert results["errors"] == 20
         assert results["failures"] == {"MODEL_NOT_FOUND": 10, "OVERLOADED": 10}
         assert results["reply_bytes"] == 4 + 12 + len("ping") + 4 + 1
+
+
+def test_an_open_loop_far_beyond_the_server_says_so_and_not_that_nothing_succeeded() -> None:
+    """Of a million due each second, those that are sent were all due before it was measured."""
+    with stock_server(CountingHandler()) as server:
+        line = ["--endpoint", server.endpoint, "--method", "ping", "--mode", "open"]
+        line += ["--rate", "1e6", "--warmup-s", "0.2", "--duration-s", "0.1"]
+        errors = run(*line, "--json", "--html", os.devnull, status=1, errors=True)
+    assert "1,000,000 requests/s were due" in errors
+    assert re.search(r" [1-9][\d,]* answered, and 100,000 requests not sent", errors)
+    assert "no request succeeded" not in errors
+    assert errors.count("\n") == 1
 
 
 def test_an_exception_of_thrift_itself_is_an_error_too() -> None:
@@ -338,6 +353,10 @@ def test_a_server_that_never_answers_is_given_up() -> None:
         (
             ["--endpoint", "a:1", "--method", "ping", "--check", "--compare-echo"],
             "--check: an echo",
+        ),
+        (
+            ["--endpoint", "a:1", "--method", "ping", "--html", "none/report.html"],
+            "--html: there is no folder 'none'",
         ),
         (
             ["--endpoint", "a:1", "--method", "ping", "--threads", "2"],

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of `thriftscore bench rpc`. Defaults that are None are the load generator's own."""
+"""The options of `thriftscore bench`. Defaults that are None are the load generator's own."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-DURATION_S = 10.0
-ROUND_DURATION_S = 3.0
+DURATION_S = 3.0
+
+
+class Kind(StrEnum):
+    """What is measured."""
+
+    RPC = "rpc"
 
 
 class Method(StrEnum):
@@ -57,6 +63,7 @@ class Datatype(StrEnum):
     FP64 = "fp64"
 
 
+KindArgument = Annotated[Kind, typer.Argument(help="What is measured: calls to a server.")]
 Endpoint = Annotated[str, typer.Option(help="The server: host:port or unix:/path.")]
 MethodOption = Annotated[Method, typer.Option(help="What is called.")]
 Model = Annotated[str | None, typer.Option(help="Name of the model.")]
@@ -80,14 +87,14 @@ Threads = Annotated[int | None, typer.Option(help="Threads of the load; default 
 Duration = Annotated[
     float | None,
     typer.Option(
-        help=f"Seconds measured; default {DURATION_S:g}, in each round {ROUND_DURATION_S:g}; "
+        help=f"Seconds measured in each round; default {DURATION_S:g}, "
         "0 = until --requests are answered."
     ),
 ]
 WarmUp = Annotated[
-    float | None, typer.Option(help="Seconds before that, which are discarded; default 1.")
+    float | None, typer.Option(help="Seconds before each round, which are discarded; default 1.")
 ]
-Requests = Annotated[int | None, typer.Option(help="End after as many measured requests.")]
+Requests = Annotated[int | None, typer.Option(help="End a round after as many measured requests.")]
 Timeout = Annotated[
     float | None, typer.Option(help="Seconds without a reply to give up after; default 10.")
 ]
@@ -98,7 +105,7 @@ Check = Annotated[
 Cpu = Annotated[int | None, typer.Option(help="Pin the load to this processor.")]
 Seed = Annotated[int | None, typer.Option(help="Of the values sent and the arrivals; default 1.")]
 Histogram = Annotated[
-    bool, typer.Option("--histogram", help="JSON: with all latencies as a histogram.")
+    bool, typer.Option("--histogram", help="JSON: with all latencies of each round as a histogram.")
 ]
 CompareEcho = Annotated[
     bool,
@@ -107,8 +114,16 @@ CompareEcho = Annotated[
         help="In turns with a server of our own that only echoes: the limit of this machine.",
     ),
 ]
-Rounds = Annotated[int, typer.Option(min=1, max=1_000, help="Turns of each, with --compare-echo.")]
+Rounds = Annotated[
+    int, typer.Option(min=1, max=1_000, help="How often it is measured; medians are reported.")
+]
 ServerCpu = Annotated[
     int | None, typer.Option(help="Pin the echo server to the processor of your server.")
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Write a report with plots: one file, for a browser."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

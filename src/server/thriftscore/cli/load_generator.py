@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs behind `thriftscore bench rpc`: the load generator and the echo server.
+"""The programs behind `thriftscore bench`: the load generator and the echo server.
 
 Both are C++ and installed beside the native module. What their options mean and allow is checked
 by them; a refusal comes back as ConfigurationError.
@@ -22,8 +22,8 @@ from thriftscore.errors import ConfigurationError, ThriftscoreError, Unavailable
 Options = Mapping[str, object]
 """Options of a program by name, such as {"depth": 4}. None and False are left out."""
 
-Progress = Callable[[float, int], None]
-"""Told the seconds measured so far and the requests answered in them."""
+Progress = Callable[[Mapping[str, Any]], None]
+"""Told `measured_s` and `requests` so far, and their `latency_us`, None while there is none."""
 
 _USAGE = 2
 _STOP_TIMEOUT_S = 10.0
@@ -78,8 +78,7 @@ def _follow(process: subprocess.Popen[str], progress: Progress | None) -> str:
     with process.stderr as lines:
         for line in lines:
             if line.startswith("{") and progress is not None:
-                facts = json.loads(line)
-                progress(facts["measured_s"], facts["requests"])
+                progress(json.loads(line))
             else:
                 complaint = line.strip()
     return complaint
@@ -138,9 +137,20 @@ def _stop(process: subprocess.Popen[str]) -> None:
 def failed(results: Mapping[str, Any]) -> Sequence[str]:
     """Why the results are not those of a healthy run; nothing where they are."""
     reasons = {
-        "no request succeeded": results["requests"] == 0,
+        _why_none_succeeded(results): results["requests"] == 0,
         f"{results['mismatches']} replies did not match their requests": results["mismatches"],
         f"{results['lost_connections']} connections were lost": results["lost_connections"],
         "requests were left unanswered": "UNANSWERED" in results["failures"],
     }
     return [reason for reason, holds in reasons.items() if holds]
+
+
+def _why_none_succeeded(results: Mapping[str, Any]) -> str:
+    """A reply to a request that was due before it was measured is answered, but not measured."""
+    if not results["unsent"] or results["failures"]:
+        return "no request succeeded"
+    return (
+        f"the load is never on time: {results['rate']:,.0f} requests/s were due,"
+        f" {results['requests_per_s']:,.0f} answered, and {results['unsent']:,} requests not sent,"
+        " so that no latency was measured; lower --rate, or raise --connections or --depth"
+    )
