@@ -19,8 +19,8 @@ const (
 	lateCallers = 32
 )
 
-// TestLateReplyIsNeverDeliveredToAnotherCall makes calls that time out about as often as not, on
-// connections that others share, to a server that dawdles.
+// TestLateReplyIsNeverDeliveredToAnotherCall makes calls of which many time out, on connections that
+// others share, to a server that dawdles.
 func TestLateReplyIsNeverDeliveredToAnotherCall(t *testing.T) {
 	for name, options := range map[string]Options{
 		"pipelined":               {ConnectionsMax: 4},
@@ -53,9 +53,12 @@ func TestLateReplyIsNeverDeliveredToAnotherCall(t *testing.T) {
 	}
 }
 
-// echoWithin makes a call with a short deadline; an answer must be to this very call.
+// echoWithin makes a call with a deadline that is often short; an answer must be to this very call.
 func echoWithin(client *Client, value float64) error {
-	limit := time.Duration(rand.IntN(3000)) * time.Microsecond
+	limit := schedulingSlack
+	if rand.IntN(4) == 0 {
+		limit = time.Duration(rand.IntN(2000)) * time.Microsecond
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	scores, err := client.ScoreValues(ctx, "echo", []float64{value})
@@ -68,43 +71,18 @@ func echoWithin(client *Client, value float64) error {
 // dawdlingServer answers all calls of ScoreValues with one value, in order, some of them late.
 func dawdlingServer(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
+	return serveConnections(t, func(connection net.Conn) {
 		for {
-			connection, err := listener.Accept()
+			request, err := readFrame(connection)
 			if err != nil {
 				return
 			}
-			go dawdle(connection)
+			if rand.IntN(8) == 0 {
+				time.Sleep(time.Duration(rand.IntN(4000)) * time.Microsecond)
+			}
+			if _, err := connection.Write(echoReply(request)); err != nil {
+				return
+			}
 		}
-	}()
-	return listener.Addr().String()
-}
-
-func dawdle(connection net.Conn) {
-	defer func() { _ = connection.Close() }()
-	for {
-		request, err := readFrame(connection)
-		if err != nil {
-			return
-		}
-		parsed, err := parseHead(request, Binary)
-		if err != nil {
-			return
-		}
-		if rand.IntN(8) == 0 {
-			time.Sleep(time.Duration(rand.IntN(4000)) * time.Microsecond)
-		}
-		// The value is the last but the two stops of a request; a list of one double, the result.
-		value := request[len(request)-9 : len(request)-1]
-		body := append([]byte{15, 0, 0, 4, 0, 0, 0, 1}, value...)
-		reply := headed("score_values", 2, parsed.sequence, append(body, 0))
-		if _, err := connection.Write(frame(reply)); err != nil {
-			return
-		}
-	}
+	})
 }
