@@ -15,9 +15,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt) CMakeLists.txt
 JAVA_SOURCES := $(shell find clients/java/src clients/java/pom.xml -type f)
+PEERS := benchmarks/peers
+PEER_SOURCES := $(wildcard $(PEERS)/cpp/*) $(PEERS)/inference.proto
 GO_SOURCES := $(shell find clients/go -name '*.go' -o -name 'go.*')
 
-.PHONY: help demo serve test check generate bench bench-quick bench-compare bench-kernels lock fuzz clean
+.PHONY: help demo serve test check generate bench bench-quick bench-compare bench-engine lock fuzz clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +48,8 @@ bench-quick: $(STAMPS)/peers ## Measure the headline scenarios only; the report 
 bench-compare: ## Print what changed beyond noise from BASE=<json> to NOW=<json> (default: the newest)
 	$(BIN)/python benchmarks/compare_results.py $(BASE) $(or $(NOW),$(lastword $(sort $(wildcard benchmarks/results/*.json))))
 
-bench-kernels: $(STAMPS)/preset-bench ## Measure each kernel and the wire codec by themselves
+bench-engine: $(STAMPS)/peers $(STAMPS)/preset-bench ## Measure the engine, each kernel and the wire codec alone
+	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
 	cmake --build --preset bench -j $(JOBS)
 	build/bench/cpp/benchmarks/kernels_benchmark
 	build/bench/cpp/benchmarks/wire_benchmark
@@ -60,6 +63,8 @@ lock: $(STAMPS)/venv ## Resolve the Python dependencies anew into requirements.l
 	  --quiet --upgrade --python-version 3.11 -o requirements.lock
 	$(BIN)/uv pip compile --group bench -c requirements.lock --generate-hashes --no-header \
 	  --quiet --upgrade --python-version 3.11 -o requirements-bench.lock
+	$(BIN)/uv pip compile $(PEERS)/mlserver/requirements.in --generate-hashes --no-header \
+	  --quiet --upgrade --python-version 3.11 -o $(PEERS)/mlserver/requirements.lock
 
 clean: ## Remove everything that was built; keeps the sources and your model repositories
 	rm -rf build dist .venv clients/java/target clients/go/bin .mypy_cache .ruff_cache .pytest_cache
@@ -84,9 +89,27 @@ $(STAMPS)/package: $(STAMPS)/venv $(CPP_SOURCES) pyproject.toml clients/python/p
 	  -e . -e clients/python
 	@touch $@
 
-$(STAMPS)/peers: requirements-bench.lock $(STAMPS)/package
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+$(STAMPS)/peers: $(STAMPS)/peers-python $(STAMPS)/peers-cpp $(STAMPS)/peers-mlserver
 	@touch $@
+
+$(STAMPS)/peers-packages: .ci/install-packages
+	.ci/install-packages bench
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/peers-python: requirements-bench.lock $(PEERS)/inference.proto | $(STAMPS)/package
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	mkdir -p build/bench/python
+	$(BIN)/python -m grpc_tools.protoc -I $(PEERS) --python_out build/bench/python \
+	  --grpc_python_out build/bench/python $(PEERS)/inference.proto
+	@touch $@
+
+$(STAMPS)/peers-cpp: $(CPP_SOURCES) $(PEER_SOURCES) thrift_idl/thriftscore.thrift $(STAMPS)/preset-bench
+	cmake --build --preset bench -j $(JOBS) --target peers
+	@touch $@
+
+# Where it cannot be installed, it is missing from the report, which says so; the next make tries again.
+$(STAMPS)/peers-mlserver: $(PEERS)/mlserver/install $(PEERS)/mlserver/requirements.lock | $(STAMPS)/build
+	if $(PEERS)/mlserver/install build/mlserver-venv; then touch $@; else echo "MLServer is left out."; fi
 
 $(STAMPS)/java: $(JAVA_SOURCES) | $(STAMPS)/build
 	mvn -q -B -f clients/java package -DskipTests
@@ -100,6 +123,8 @@ $(STAMPS)/go: $(GO_SOURCES) | $(STAMPS)/build
 $(STAMPS)/preset-%: CMakeLists.txt CMakePresets.json | $(STAMPS)/package $(STAMPS)/develop
 	cmake --preset $* >/dev/null
 	@touch $@
+
+$(STAMPS)/preset-bench: | $(STAMPS)/peers-packages
 
 # ---- tests -------------------------------------------------------------------------------------
 

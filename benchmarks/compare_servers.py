@@ -42,6 +42,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", metavar="PATTERN", default="*", help="only what is named so, such as 'rows_*'"
     )
+    parser.add_argument(
+        "--servers", metavar="PATTERNS", default="*", help="only servers named so: 'echo,grpc_*'"
+    )
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {ROUNDS_QUICK} with --quick")
     parser.add_argument("--output", type=Path, help="default results/<date>-<commit>.json")
     return parser.parse_args()
@@ -63,7 +66,13 @@ def chosen(options: argparse.Namespace) -> list[Scenario]:
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Everything that was asked for, as the JSON file has it."""
     rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
-    began, servers = time.monotonic(), subjects()
+    began = time.monotonic()
+    patterns = options.servers.split(",")
+    servers = {
+        name: server
+        for name, server in subjects().items()
+        if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+    }
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with console.status("starting") as status:
 

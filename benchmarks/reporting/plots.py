@@ -51,7 +51,12 @@ def _figure(path: Path, title: str, height: float = 4.2) -> Iterator[Axes]:
 def draw_all(results: Results, folder: Path) -> list[Path]:
     """Draws every plot there are numbers for; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [_cost(results, folder / "cost.svg"), _throughput(results, folder / "throughput.svg")]
+    drawn = []
+    if results.servers(PEAK):
+        drawn = [
+            _cost(results, folder / "cost.svg"),
+            _throughput(results, folder / "throughput.svg"),
+        ]
     drawn += [
         _latencies(results, scenario, folder / f"latency_{scenario}.svg")
         for scenario in ("open_50", "open_80")

@@ -54,7 +54,11 @@ class Bench:
         self.results = Results()
 
     def run(self, scenarios: Sequence[Scenario]) -> None:
-        """Measures them, those of one model together."""
+        """Measures them, those of one model together, with those servers that there are."""
+        scenarios = [
+            dataclasses.replace(one, subjects=tuple(filter(self._subjects.get, one.subjects)))
+            for one in scenarios
+        ]
         for kind in dict.fromkeys(scenario.model for scenario in scenarios):
             self._tell(f"model {kind}")
             model = served_model(kind, self._folder / "models")

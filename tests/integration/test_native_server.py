@@ -31,7 +31,6 @@ from thriftscore._generated.ttypes import (
     Tensor,
     TensorContents,
 )
-
 from thriftscore.cli.load_generator import run_load
 
 pytestmark = native_only
