@@ -17,6 +17,7 @@ from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.Thrift import TMessageType
 from thrift.transport.TTransport import TMemoryBuffer
 
+from thriftscore_client import AttemptEvent, CallEvent
 from thriftscore_client._generated import ScoringService, ttypes
 
 ROOT = Path(__file__).parents[3]
@@ -156,10 +157,50 @@ class ScriptedServer:
 
 
 @pytest.fixture
-def scripted_server() -> Iterator[ScriptedServer]:
+def servers() -> Iterator[Callable[[Callable[[Peer, int], None]], ScriptedServer]]:
+    """Starts any number of scripted servers."""
+    started: list[ScriptedServer] = []
+
+    def start(script: Callable[[Peer, int], None]) -> ScriptedServer:
+        server = _listening()
+        server.run(script)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def _listening() -> ScriptedServer:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.02)
-    server = ScriptedServer(listener, f"127.0.0.1:{listener.getsockname()[1]}")
+    return ScriptedServer(listener, f"127.0.0.1:{listener.getsockname()[1]}")
+
+
+def nobody() -> str:
+    """An endpoint at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+class Told:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.attempts: list[AttemptEvent] = []
+        self.calls: list[CallEvent] = []
+
+    def attempt_ended(self, event: AttemptEvent) -> None:
+        self.attempts.append(event)
+
+    def call_ended(self, event: CallEvent) -> None:
+        self.calls.append(event)
+
+
+@pytest.fixture
+def scripted_server() -> Iterator[ScriptedServer]:
+    server = _listening()
     yield server
     server.stop()
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 
@@ -14,8 +13,6 @@ import numpy as np
 import pytest
 
 from thriftscore_client import (
-    AttemptEvent,
-    CallEvent,
     CallTimedOut,
     Client,
     ClientClosed,
@@ -27,7 +24,7 @@ from thriftscore_client import (
 )
 from thriftscore_client._generated import ScoringService, ttypes
 
-from .conftest import ScriptedServer, score_result, wait_until
+from .conftest import Told, nobody, score_result, wait_until
 
 ROW = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 
@@ -46,43 +43,6 @@ def refuse_all(code, **fields):
             peer.reply(name, sequence, ScoringService.score_result(error=error))
 
     return refuse
-
-
-class Told:
-    """An observer that keeps what it is told."""
-
-    def __init__(self):
-        self.attempts: list[AttemptEvent] = []
-        self.calls: list[CallEvent] = []
-
-    def attempt_ended(self, event):
-        self.attempts.append(event)
-
-    def call_ended(self, event):
-        self.calls.append(event)
-
-
-@pytest.fixture
-def servers():
-    """Starts any number of scripted servers."""
-    started = []
-
-    def start(script):
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.settimeout(0.02)
-        server = ScriptedServer(listener, f"127.0.0.1:{listener.getsockname()[1]}")
-        server.run(script)
-        started.append(server)
-        return server
-
-    yield start
-    for server in started:
-        server.stop()
-
-
-def nobody() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("as_text", [True, False])

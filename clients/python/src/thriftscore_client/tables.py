@@ -27,9 +27,7 @@ def as_array(table: Any) -> Any:
         return _from_arrow(table)
     if _module(table) in {"pandas", "polars"}:
         array = table.to_numpy()
-        if array.dtype.kind in "biu" or array.dtype == object:
-            return _as_floats(array, table)
-        return array
+        return array if array.dtype in (np.float32, np.float64) else _as_floats(array, table)
     return table
 
 
@@ -64,6 +62,8 @@ def _is_chunked(column: Any) -> bool:
 def _as_floats(values: NDArray[Any], source: Any) -> NDArray[np.float64]:
     """Numbers and truth values as float64. Raises InvalidRequest for text and the like."""
     try:
+        if values.dtype == object and _module(source) == "pandas":  # has a "missing" of its own
+            values = source.to_numpy(dtype=np.float64, na_value=np.nan)
         return values.astype(np.float64)
     except (TypeError, ValueError) as error:
         name = f"{_module(source)}.{type(source).__name__}"
