@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.thriftscore.client;
 
+import io.thriftscore.idl.ScoringError;
 import io.thriftscore.idl.ScoringService;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -36,15 +37,35 @@ final class HostileServer implements AutoCloseable {
     void meet(Peer peer) throws Exception;
   }
 
-  private final ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
-  private final Hostility hostility;
+  private final ServerSocket listener;
+  private final Hostility first;
+  private final Hostility later;
   private final AtomicInteger connections = new AtomicInteger();
   private final List<Socket> sockets = new CopyOnWriteArrayList<>();
   private final CountDownLatch closing = new CountDownLatch(1);
 
   HostileServer(Hostility hostility) throws IOException {
-    this.hostility = hostility;
+    this(listener(), hostility, HostileServer::behave);
+  }
+
+  private HostileServer(ServerSocket listener, Hostility first, Hostility later) {
+    this.listener = listener;
+    this.first = first;
+    this.later = later;
     start(this::accept);
+  }
+
+  /** A server that deals with all its connections alike. */
+  static HostileServer always(Hostility manner) throws IOException {
+    return new HostileServer(listener(), manner, manner);
+  }
+
+  static HostileServer always(ServerSocket listener, Hostility manner) {
+    return new HostileServer(listener, manner, manner);
+  }
+
+  private static ServerSocket listener() throws IOException {
+    return new ServerSocket(0, 200, InetAddress.getLoopbackAddress());
   }
 
   String endpoint() {
@@ -66,7 +87,7 @@ final class HostileServer implements AutoCloseable {
       try {
         Socket socket = listener.accept();
         sockets.add(socket);
-        Hostility manner = connections.getAndIncrement() == 0 ? hostility : HostileServer::behave;
+        Hostility manner = connections.getAndIncrement() == 0 ? first : later;
         start(() -> serve(socket, manner));
       } catch (IOException closed) {
         return;
@@ -82,7 +103,7 @@ final class HostileServer implements AutoCloseable {
     }
   }
 
-  private static void behave(Peer peer) throws Exception {
+  static void behave(Peer peer) throws Exception {
     while (true) {
       peer.send(frame(answer(peer.receive())));
     }
@@ -90,6 +111,40 @@ final class HostileServer implements AutoCloseable {
 
   static byte[] answer(TMessage call) throws TException {
     return message(new TMessage(call.name, TMessageType.REPLY, call.seqid), success(ANSWER));
+  }
+
+  /** Answers every call of score_values with the first of its values, after `pause`. */
+  static Hostility echo(Pause pause) {
+    return peer -> {
+      while (true) {
+        var arguments = new ScoringService.score_values_args();
+        TMessage call = peer.receive(arguments);
+        double value = arguments.getValues().get(0);
+        pause.before(value);
+        var reply = new TMessage(call.name, TMessageType.REPLY, call.seqid);
+        peer.send(frame(message(reply, success(value))));
+      }
+    };
+  }
+
+  /** How long a server takes. */
+  interface Pause {
+    void before(double value) throws InterruptedException;
+  }
+
+  /** Answers every call with an error. */
+  static Hostility refuse(ScoringError error) {
+    return peer -> {
+      while (true) {
+        peer.send(frame(error(peer.receive(), error)));
+      }
+    };
+  }
+
+  static byte[] error(TMessage call, ScoringError error) throws TException {
+    var result = new ScoringService.score_values_result();
+    result.setError(error);
+    return message(new TMessage(call.name, TMessageType.REPLY, call.seqid), result);
   }
 
   static TBase<?, ?> success(double value) {

@@ -45,10 +45,14 @@ final class RealServer {
                 "--repository", repository,
                 "--port", 0,
                 "--admin-port", 0,
-                "--io", "python",
+                "--unix-socket", folder.resolve("socket"),
                 "--ready-file", ready));
     int port = awaitPort(folder, process, ready);
     return new RealServer(folder, process, "127.0.0.1:" + port);
+  }
+
+  String unixEndpoint() {
+    return "unix:" + folder.resolve("socket");
   }
 
   String endpoint() {

@@ -9,10 +9,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.thriftscore.idl.DataType;
 import io.thriftscore.idl.ModelMetadata;
 import io.thriftscore.idl.ModelStatistics;
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -50,6 +54,100 @@ class RealServerTest {
       assertEquals("1", result.modelVersion());
       assertEquals(DataType.FP32, result.scores().datatype());
       assertArrayEquals(SCORES, column(result.scores()), TOLERANCE);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void scoresRowsWithoutFrames(WireProtocol protocol) {
+    ClientOptions unframed = OPTIONS.withProtocol(protocol).withFraming(WireFraming.UNFRAMED);
+    try (ThriftscoreClient client = connect(unframed)) {
+      assertArrayEquals(SCORES, column(client.score("linear", ROWS).scores()), TOLERANCE);
+      assertThrows(ServerException.ModelNotFound.class, () -> client.score("nope", ROWS));
+      assertArrayEquals(SCORES, column(client.score("linear", ROWS).scores()), TOLERANCE);
+    }
+  }
+
+  @Test
+  void scoresRowsOverAUnixSocket() {
+    try (ThriftscoreClient client = ThriftscoreClient.connect(server.unixEndpoint(), OPTIONS)) {
+      assertArrayEquals(SCORES, column(client.score("linear", ROWS).scores()), TOLERANCE);
+      var missing =
+          assertThrows(ServerException.ModelNotFound.class, () -> client.score("nope", ROWS));
+      assertEquals(server.unixEndpoint(), missing.endpoint());
+    }
+  }
+
+  @Test
+  void scoresABufferOfRows() {
+    FloatBuffer rows = ByteBuffer.allocateDirect(9 * Float.BYTES).asFloatBuffer();
+    for (float[] row : ROWS) {
+      rows.put(row);
+    }
+    try (ThriftscoreClient client = connect(OPTIONS)) {
+      ScoreResult result = client.score("linear", Matrix.of(rows.flip(), 3));
+      assertArrayEquals(SCORES, column(result.scores()), TOLERANCE);
+    }
+  }
+
+  @Test
+  void scoresABatchInOrderAsOneRequestDoes() {
+    int rows = 100_003;
+    float[] features = new float[rows * 3];
+    Random random = new Random(20260101);
+    for (int index = 0; index < features.length; index++) {
+      features[index] = random.nextFloat() * 100;
+    }
+    Matrix matrix = new FloatMatrix(features, rows, 3);
+    CallOptions call = CallOptions.DEFAULT.withRequestId("batch");
+    try (ThriftscoreClient client = connect(OPTIONS.withChunkRows(1000))) {
+      ScoreResult batch = client.scoreBatch("linear", matrix, call);
+      assertEquals(client.score("linear", matrix).scores(), batch.scores());
+      assertEquals("1", batch.modelVersion());
+      assertEquals("batch", batch.requestId());
+    }
+  }
+
+  @Test
+  void splitsABatchByTheLimitOfFrames() {
+    double[][] rows = new double[500][3];
+    IntStream.range(0, rows.length).forEach(row -> rows[row][0] = row);
+    try (ThriftscoreClient client = connect(OPTIONS.withFrameBytesMax(4096))) {
+      Matrix scores = client.scoreBatch("linear", Matrix.of(rows), CallOptions.DEFAULT).scores();
+      for (int row = 0; row < rows.length; row += 99) {
+        assertEquals(client.score("linear", rows[row]).scores().get(0, 0), scores.get(row, 0));
+      }
+      var error =
+          assertThrows(
+              IllegalArgumentException.class, () -> client.score("linear", Matrix.of(rows)));
+      assertTrue(error.getMessage().contains("4096 bytes"), error.getMessage());
+    }
+  }
+
+  @Test
+  void failsABatchOfAModelThatIsNotThere() {
+    try (ThriftscoreClient client = connect(OPTIONS.withChunkRows(1))) {
+      assertThrows(
+          ServerException.ModelNotFound.class,
+          () -> client.scoreBatch("nope", Matrix.of(ROWS), CallOptions.DEFAULT));
+    }
+  }
+
+  @Test
+  void scoresAsFutures() {
+    try (ThriftscoreClient client = connect(OPTIONS)) {
+      List<CompletableFuture<ScoreResult>> futures =
+          IntStream.range(0, 1000)
+              .mapToObj(call -> client.async().score("linear", ROWS[call % 3]))
+              .toList();
+      for (int call = 0; call < futures.size(); call++) {
+        double[] scores = column(futures.get(call).join().scores());
+        assertArrayEquals(new double[] {SCORES[call % 3]}, scores, TOLERANCE);
+      }
+      var failure =
+          assertThrows(
+              CompletionException.class, () -> client.async().score("nope", ROWS).join());
+      assertEquals(ServerException.ModelNotFound.class, failure.getCause().getClass());
     }
   }
 

@@ -94,7 +94,7 @@ class ThriftscoreClientTest {
 
   @Test
   void givesEachThreadItsOwnAnswer() throws Exception {
-    try (HostileServer server = new HostileServer(ThriftscoreClientTest::echo);
+    try (HostileServer server = HostileServer.always(HostileServer.echo(value -> { }));
         ThriftscoreClient client =
             ThriftscoreClient.connect(server.endpoint(), AMPLE.withConnectionsMax(1))) {
       var threads =
@@ -162,17 +162,6 @@ class ThriftscoreClientTest {
       assertThrows(
           TransportException.ConnectionLost.class, () -> client.score("iris", features, call));
       return request.get(10, TimeUnit.SECONDS);
-    }
-  }
-
-  private static void echo(HostileServer.Peer peer) throws Exception {
-    while (true) {
-      var arguments = new ScoringService.score_values_args();
-      var call = peer.receive(arguments);
-      var reply = new TMessage(call.name, TMessageType.REPLY, call.seqid);
-      peer.send(
-          frame(
-              HostileServer.message(reply, HostileServer.success(arguments.getValues().get(0)))));
     }
   }
 
