@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,8 +60,7 @@ func dial(ctx context.Context, to address, options Options, deadline time.Time) 
 	if latest := time.Now().Add(options.ConnectTimeout); latest.Before(deadline) {
 		deadline = latest
 	}
-	dialer := net.Dialer{Deadline: deadline}
-	socket, err := dialer.DialContext(ctx, to.network, to.target)
+	socket, err := dialTarget(ctx, to, deadline)
 	if err != nil || options.TLS == nil {
 		return socket, err // Go disables Nagle's algorithm by itself
 	}
@@ -78,6 +78,20 @@ func dial(ctx context.Context, to address, options Options, deadline time.Time) 
 		return nil, err
 	}
 	return secured, nil
+}
+
+// dialTarget connects to the first target that can be.
+func dialTarget(ctx context.Context, to address, deadline time.Time) (socket net.Conn, err error) {
+	dialer := net.Dialer{Deadline: deadline}
+	if to.network == "unix" {
+		return dialer.DialContext(ctx, to.network, to.target)
+	}
+	for target := range strings.SplitSeq(to.target, targetSeparator) {
+		if socket, err = dialer.DialContext(ctx, to.network, target); err == nil {
+			return socket, nil
+		}
+	}
+	return nil, err
 }
 
 // standing is whether a backend may be given a call.

@@ -8,10 +8,14 @@ import (
 	"strings"
 )
 
+// targetSeparator is between the targets of a server that has several.
+const targetSeparator = ","
+
 // address is where a server listens.
 type address struct {
-	network, target string
-	host            string // what its certificate must name
+	network string
+	target  string // or several, of which the first that can be dialled is used
+	host    string // what its certificate must name
 }
 
 // endpoint is where servers are, as the caller wrote it.

@@ -19,8 +19,7 @@ const (
 	lateCallers = 32
 )
 
-// TestLateReplyIsNeverDeliveredToAnotherCall makes calls of which many time out, on connections that
-// others share, to a server that dawdles.
+// Many of the calls time out, on connections that others share, at a server that dawdles.
 func TestLateReplyIsNeverDeliveredToAnotherCall(t *testing.T) {
 	for name, options := range map[string]Options{
 		"pipelined":               {ConnectionsMax: 4},

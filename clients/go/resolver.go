@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,7 +135,9 @@ func (r *resolver) resolve() {
 			found = append(found, r.addressesOf(each)...)
 			continue
 		}
-		found = append(found, each.addresses(hosts)...)
+		if len(hosts) > 0 {
+			found = append(found, each.addresses(hosts)...)
+		}
 	}
 	r.publish(found)
 	r.mutex.Lock()
@@ -229,19 +232,25 @@ type located struct {
 }
 
 // addresses are those of a name that was looked up. A name of this very machine is one server,
-// whichever of its loopback addresses it listens on: dialling tries one after the other.
+// whichever of its loopback addresses it listens on.
 func (e endpoint) addresses(hosts []string) []located {
-	isRemote := func(host string) bool {
-		parsed, err := netip.ParseAddr(host)
-		return err != nil || !parsed.IsLoopback()
+	var targets []string
+	for _, host := range hosts {
+		targets = append(targets, net.JoinHostPort(host, e.port))
 	}
-	if len(hosts) > 0 && !slices.ContainsFunc(hosts, isRemote) {
-		return []located{{e.address, e.text, e.text}}
+	if !slices.ContainsFunc(hosts, isRemote) {
+		local := address{"tcp", strings.Join(targets, targetSeparator), e.host}
+		return []located{{local, e.text, e.text}}
 	}
 	var found []located
-	for _, host := range hosts {
-		at := address{"tcp", net.JoinHostPort(host, e.port), e.host}
-		found = append(found, located{at, fmt.Sprintf("%s (%s)", e.text, host), e.text})
+	for index, target := range targets {
+		name := fmt.Sprintf("%s (%s)", e.text, hosts[index])
+		found = append(found, located{address{"tcp", target, e.host}, name, e.text})
 	}
 	return found
+}
+
+func isRemote(host string) bool {
+	parsed, err := netip.ParseAddr(host)
+	return err != nil || !parsed.IsLoopback()
 }

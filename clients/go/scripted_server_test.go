@@ -73,6 +73,12 @@ func serveScript(t testing.TB, network, address string, handler idl.ScoringServi
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveListener(t, listener, handler, script)
+}
+
+func serveListener(t testing.TB, listener net.Listener, handler idl.ScoringService,
+	script []behaviour) *scriptedServer {
+	t.Helper()
 	server := &scriptedServer{
 		listener:  listener,
 		processor: idl.NewScoringServiceProcessor(handler),
