@@ -121,7 +121,7 @@ def test_rounds_are_added_up_and_their_medians_reported() -> None:
 def test_json_tells_the_machine_the_versions_and_what_was_asked(
     start_server: Callable[..., ServerProcess],
 ) -> None:
-    host, port = start_server(io="native").address
+    host, port = start_server().address
     results = bench(f"{host}:{port}", "--model", "linear", "--requests", "9", "--depth", "2")
     assert results["machine"].keys() == {"cpu", "cores", "memory_gib", "kernel"}
     assert results["versions"]["server"].startswith("thriftscore ")
@@ -133,7 +133,7 @@ def test_json_tells_the_machine_the_versions_and_what_was_asked(
 def test_the_html_report_has_the_figures_of_the_json_and_needs_nothing_else(
     start_server: Callable[..., ServerProcess], tmp_path: Path
 ) -> None:
-    host, port = start_server(io="native").address
+    host, port = start_server().address
     path = tmp_path / "report.html"
     line = ["--model", "linear", "--connections", "4", "--requests", "500", "--rounds", "3"]
     results = bench(f"{host}:{port}", *line, "--compare-echo", "--html", path)

@@ -75,9 +75,9 @@ def bench(
     with progress() as step:
         runs = measure(settings, rounds, step, echo=compare_echo, echo_cpu=server_cpu)
     results = results_of(runs, settings)
+    print_json(results) if as_json else _show(results)
     if html is not None:
         _write_report(html, results)
-    print_json(results) if as_json else _show(results)
     for run in runs["server"]:
         refuse_failed(run)
 

@@ -106,7 +106,8 @@ def _figure_names(run: Mapping[str, Any]) -> list[str]:
 
 
 def _figures(run: Mapping[str, Any]) -> list[str]:
-    latency = [f"{value:,.1f}" for value in run["latency_us"].values()]
+    measured = run["requests"] > 0
+    latency = [f"{value:,.1f}" if measured else "none" for value in run["latency_us"].values()]
     return [f"{run['requests']:,}", f"{run['requests_per_s']:,.0f}", *latency, f"{run['errors']:,}"]
 
 

@@ -97,13 +97,13 @@ def _versions(settings: Settings) -> dict[str, str]:
         "python": platform.python_version(),
         "simd_target": _native.simd_target(),
     }
-    with ServerConnection(settings["endpoint"], timeout_ms=_TOLD_TIMEOUT_MS) as server:
-        try:
+    try:
+        with ServerConnection(settings["endpoint"], timeout_ms=_TOLD_TIMEOUT_MS) as server:
             told = server.call("server_metadata")
             versions["server"] = f"{told.name} {told.version}, {told.io_mode}, {told.simd_target}"
             if settings["model"]:
                 model = server.call("model_metadata", settings["model"], "")
                 versions["model"] = f"{model.name} {model.model_version}, {model.digest}"
-        except ThriftscoreError:  # a server of another kind, which has no such methods
-            return versions
+    except ThriftscoreError:  # a server of another kind, which has no such methods
+        return versions
     return versions
