@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""gRPC's Python server on asyncio: one event loop, whatever --threads says."""
+"""gRPC's Python server on asyncio and uvloop: one event loop, whatever --threads says."""
 
 from __future__ import annotations
 
-import asyncio
-
 import grpc.aio
+import uvloop
 from grpc_infer import SERVER_OPTIONS, infer
 from inference import (
     GRPCInferenceServiceServicer,
@@ -45,4 +44,4 @@ async def serve(options: PeerOptions) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(read_options(str(__doc__))))
+    uvloop.run(serve(read_options(str(__doc__))))
