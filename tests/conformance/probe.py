@@ -9,9 +9,12 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from probe_batch import score_file
 
 from thriftscore_client import (
     AttemptEvent,
@@ -82,12 +85,7 @@ class Probe:
 
     def run(self) -> None:
         arguments = self._arguments
-        options = ClientOptions(
-            timeout_s=arguments.timeout_ms / 1000,
-            attempts_max=arguments.attempts,
-            calls_per_connection_max=32 if arguments.pipelined else 1,
-            observers=(self._last_call,),
-        )
+        options = replace(client_options(arguments), observers=(self._last_call,))
         client = Client(arguments.endpoints, options)
         threads = [
             threading.Thread(target=self._calls, args=(client, caller))
@@ -128,6 +126,14 @@ class Probe:
         }
 
 
+def client_options(arguments: argparse.Namespace) -> ClientOptions:
+    return ClientOptions(
+        timeout_s=arguments.timeout_ms / 1000,
+        attempts_max=arguments.attempts,
+        calls_per_connection_max=32 if arguments.pipelined else 1,
+    )
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--endpoints", required=True, help="with commas between")
@@ -135,17 +141,30 @@ def parse_arguments() -> argparse.Namespace:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--calls", type=int)
     length.add_argument("--seconds", type=float)
+    length.add_argument("--batch-input", type=Path, help="instead of calls: a file of rows")
+    parser.add_argument("--batch-output", type=Path)
+    parser.add_argument("--columns", type=int, help="of the rows in the file")
     parser.add_argument("--callers", type=int, default=1)
     parser.add_argument("--timeout-ms", type=float, default=1000)
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--pipelined", type=int, choices=(0, 1), default=1)
     parser.add_argument("--expect-sum", action="store_true", help="answers must be k + 1")
     parser.add_argument("--each", action="store_true", help="print each call")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.batch_input is not None:
+        if arguments.batch_output is None or (arguments.columns or 0) < 1:
+            parser.error("--batch-input needs --batch-output and --columns")
+        if arguments.batch_input.stat().st_size % (4 * arguments.columns):
+            parser.error("the rows of --batch-input are not whole")
+    return arguments
 
 
 def main() -> int:
-    probe = Probe(parse_arguments())
+    arguments = parse_arguments()
+    if arguments.batch_input is not None:
+        print(json.dumps(score_file(arguments, client_options(arguments))))
+        return 0
+    probe = Probe(arguments)
     started = time.monotonic()
     probe.run()
     print(json.dumps(probe.totals.summary(time.monotonic() - started)))

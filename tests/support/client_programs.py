@@ -52,10 +52,16 @@ class Probed:
 
 
 class Probe:
-    """A probe of one language that runs against `endpoints`; options as of its command line."""
+    """A probe of one language that runs against `endpoints`; options as of its command line.
 
-    def __init__(self, language: str, endpoints: Sequence[str], **options: Any) -> None:
-        command = [*PROBES[language], "--endpoints", ",".join(endpoints), "--model", "sum"]
+    With `nice` it leaves the processor to processes without.
+    """
+
+    def __init__(
+        self, language: str, endpoints: Sequence[str], *, nice: int = 0, **options: Any
+    ) -> None:
+        command = ["nice", "-n", str(nice)]
+        command += [*PROBES[language], "--endpoints", ",".join(endpoints), "--model", "sum"]
         for name, value in options.items():
             command.append(f"--{name.replace('_', '-')}")
             command += [] if value is True else [str(value)]

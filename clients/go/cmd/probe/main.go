@@ -8,6 +8,10 @@
 //
 // Every call scores one row [k, 1] with another k; with --expect-sum the answer must be k + 1. With
 // --each it prints a line of JSON for every call, and in any case one for all of them at the end.
+//
+//	probe --endpoints A[,B] --model M --batch-input FILE --columns C --batch-output FILE
+//
+// scores a file of little-endian float32 rows by one ScoreBatch, into a file of float64.
 package main
 
 import (
@@ -40,6 +44,8 @@ type settings struct {
 	calls, callers, timeoutMs, attempts, piped int
 	seconds                                    float64
 	expectsSum, each                           bool
+	batchInput, batchOutput                    string
+	columns                                    int
 }
 
 func parse(arguments []string) (settings, error) {
@@ -55,11 +61,14 @@ func parse(arguments []string) (settings, error) {
 	flags.IntVar(&s.piped, "pipelined", 1, "0 = one call at a time on a connection")
 	flags.BoolVar(&s.expectsSum, "expect-sum", false, "the answer must be the sum of the row")
 	flags.BoolVar(&s.each, "each", false, "print every call")
+	flags.StringVar(&s.batchInput, "batch-input", "", "file of rows to score instead")
+	flags.StringVar(&s.batchOutput, "batch-output", "", "file for the scores")
+	flags.IntVar(&s.columns, "columns", 0, "of the rows in the file")
 	if err := flags.Parse(arguments); err != nil {
 		return s, err
 	}
-	if s.calls <= 0 && s.seconds <= 0 {
-		return s, errors.New("--calls or --seconds must be above 0")
+	if s.calls <= 0 && s.seconds <= 0 && s.batchInput == "" {
+		return s, errors.New("--calls or --seconds must be above 0, or --batch-input given")
 	}
 	if s.callers < 1 || s.callers > 256 || s.timeoutMs < 1 || s.attempts < 1 {
 		return s, errors.New("--callers must be 1 to 256, --timeout-ms and --attempts at least 1")
@@ -79,6 +88,9 @@ func run(arguments []string, output io.Writer) error {
 	}
 	if settings.piped == 0 {
 		options.CallsPerConnectionMax = 1
+	}
+	if settings.batchInput != "" {
+		return scoreFile(settings, options, output)
 	}
 	client, err := thriftscore.New(settings.endpoints, options)
 	if err != nil {

@@ -8,6 +8,7 @@ import io.thriftscore.client.ClientOptions;
 import io.thriftscore.client.ServerException;
 import io.thriftscore.client.ThriftscoreClient;
 import io.thriftscore.client.ThriftscoreException;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -47,14 +48,20 @@ public final class Probe {
     this.end = System.nanoTime() + (long) (seconds * NANOS_PER_SECOND);
   }
 
-  public static void main(String[] arguments) throws InterruptedException {
+  public static void main(String[] arguments) throws InterruptedException, IOException {
     Map<String, String> flags = Flags.of(arguments);
+    ProbeBatch batch = new ProbeBatch(flags);
+    if (flags.containsKey("batch-input") && flags.containsKey("model") && batch.isComplete()) {
+      System.out.println(batch.run(new Probe(flags).options()));
+      return;
+    }
     if (!flags.containsKey("endpoints")
         || !flags.containsKey("model")
         || flags.containsKey("calls") == flags.containsKey("seconds")) {
       System.err.println(
           "usage: probe --endpoints A[,B] --model M --calls N | --seconds S [--callers C]"
-              + " [--timeout-ms T] [--attempts K] [--pipelined 1|0] [--expect-sum] [--each]");
+              + " [--timeout-ms T] [--attempts K] [--pipelined 1|0] [--expect-sum] [--each]"
+              + " | --batch-input FILE --columns C --batch-output FILE");
       System.exit(2);
     }
     new Probe(flags).run();
