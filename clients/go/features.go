@@ -3,7 +3,6 @@
 package thriftscore
 
 import (
-	"encoding/binary"
 	"math"
 	"slices"
 
@@ -129,7 +128,8 @@ type SparseFeatures interface {
 	encodeSparse() sparseMatrix
 }
 
-// sparseMatrix is a CSR matrix as it is sent.
+// sparseMatrix is a CSR matrix as it is sent. Where numbers in memory look as they do on the wire,
+// it is the caller's memory.
 type sparseMatrix struct {
 	indptr, indices, values []byte
 	datatype                DataType
@@ -145,15 +145,11 @@ type CSR[T Float] struct {
 }
 
 func (c CSR[T]) encodeSparse() sparseMatrix {
-	encoded := sparseMatrix{datatype: floatType[T](), rows: max(0, len(c.Indptr)-1)}
-	encoded.indptr = make([]byte, 0, 8*len(c.Indptr))
-	for _, offset := range c.Indptr {
-		encoded.indptr = binary.LittleEndian.AppendUint64(encoded.indptr, uint64(offset))
+	return sparseMatrix{
+		indptr:   littleEndian(c.Indptr),
+		indices:  littleEndian(c.Indices),
+		values:   littleEndian(c.Values),
+		datatype: floatType[T](),
+		rows:     max(0, len(c.Indptr)-1),
 	}
-	encoded.indices = make([]byte, 0, 4*len(c.Indices))
-	for _, column := range c.Indices {
-		encoded.indices = binary.LittleEndian.AppendUint32(encoded.indices, uint32(column))
-	}
-	encoded.values = appendFloats(make([]byte, 0, len(c.Values)*itemBytes[T]()), c.Values)
-	return encoded
 }

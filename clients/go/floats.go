@@ -28,10 +28,23 @@ func itemBytes[T Float]() int {
 	return int(unsafe.Sizeof(zero))
 }
 
-// bytesOf shows numbers as the bytes they are in memory.
-func bytesOf[T Float](values []T) []byte {
+// bytesOf shows numbers as the bytes they are in memory. It is never nil.
+func bytesOf[T Float | int32 | int64](values []T) []byte {
+	if len(values) == 0 {
+		return []byte{}
+	}
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))),
-		len(values)*itemBytes[T]())
+		len(values)*int(unsafe.Sizeof(values[0])))
+}
+
+// littleEndian shows numbers as bytes in little-endian order, without a copy if it can.
+func littleEndian[T Float | int32 | int64](values []T) []byte {
+	data := bytesOf(values)
+	if !isLittleEndian && len(values) > 0 {
+		data = slices.Clone(data)
+		swapBytes(data, int(unsafe.Sizeof(values[0])))
+	}
+	return data
 }
 
 // appendFloats appends values in little-endian order.

@@ -180,13 +180,21 @@ func (r InferRequest) wire() *thriftscoreidl.InferRequest {
 			Name:     input.Name,
 			Datatype: input.Datatype,
 			Shape:    input.Shape,
-			Data:     append([]byte{}, input.Data...),
+			Data:     notNil(input.Data),
 		})
 	}
 	for _, name := range r.Outputs {
 		wire.Outputs = append(wire.Outputs, &thriftscoreidl.InferRequestedOutput{Name: name})
 	}
 	return wire
+}
+
+// notNil tells an empty value from one that is not set.
+func notNil(data []byte) []byte {
+	if data == nil {
+		return []byte{}
+	}
+	return data
 }
 
 func (s *callSettings) inferred(response *thriftscoreidl.InferResponse, id string) (

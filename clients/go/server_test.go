@@ -3,9 +3,15 @@
 package thriftscore_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -207,6 +213,69 @@ func refuse(ctx context.Context, t *testing.T, client *thriftscore.Client) {
 	if !errors.As(err, &answer) || !errors.Is(err, thriftscore.ErrInvalidArgument) ||
 		answer.Model != "linear" || answer.Retryable || answer.Message == "" {
 		t.Errorf("expected INVALID_ARGUMENT of the server, received %v", err)
+	}
+}
+
+// engineScores are the scores of the embedded engine for rows of float32 in a file, as float64.
+func engineScores(t *testing.T, version, rows string) []byte {
+	t.Helper()
+	const program = `
+import sys
+import numpy
+import thriftscore
+rows = numpy.fromfile(sys.argv[2], "<f4").reshape(-1, 3)
+scores = thriftscore.load(sys.argv[1]).score(rows)
+sys.stdout.buffer.write(scores.astype("<f8").tobytes())
+`
+	python := filepath.Join(serverprocess.Root(t), ".venv", "bin", "python")
+	output, err := exec.Command(python, "-c", program, version, rows).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return output
+}
+
+// A million rows, over several connections to two servers, have the bits of the embedded engine.
+func TestBatchHasTheBitsOfTheEmbeddedEngine(t *testing.T) {
+	const rows = 1_000_000
+	repository := serverprocess.NewRepository(t)
+	first := serverprocess.Start(t, repository, 0)
+	second := serverprocess.Start(t, repository, 0)
+	client, err := thriftscore.New(first.Endpoint()+","+second.Endpoint(), thriftscore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	random := rand.New(rand.NewPCG(7, 7))
+	values := make([]float32, 3*rows)
+	for index := range values {
+		values[index] = float32(random.NormFloat64() * 100)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), serverTimeout)
+	defer cancel()
+	result, err := client.ScoreBatch(ctx, "linear",
+		thriftscore.Dense[float32]{Values: values, Columns: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := binary.Append(nil, binary.LittleEndian, values)
+	path := filepath.Join(t.TempDir(), "rows")
+	if err = errors.Join(err, os.WriteFile(path, data, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	scores, err := binary.Append(nil, binary.LittleEndian, result.Values)
+	if err != nil || result.Rows != rows ||
+		!bytes.Equal(scores, engineScores(t, filepath.Join(repository, "linear", "1"), path)) {
+		t.Errorf("%d scores differ from those of the engine, %v", len(result.Values), err)
+	}
+}
+
+func TestVersionIsThatOfTheServer(t *testing.T) {
+	server := serverprocess.Start(t, serverprocess.NewRepository(t), 0)
+	client, ctx := connect(t, server, thriftscore.Binary)
+	about, err := client.ServerMetadata(ctx)
+	if err != nil || about.Version != thriftscore.Version {
+		t.Errorf("the client is %s, the server %v, %v", thriftscore.Version, about, err)
 	}
 }
 
