@@ -4,9 +4,11 @@ package thriftscore_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"time"
 
 	"github.com/thriftscore/thriftscore/clients/go"
@@ -96,4 +98,60 @@ func ExampleClient_Infer() {
 		log.Fatal(err)
 	}
 	fmt.Println(output.Shape, scores)
+}
+
+// Any number of rows: they are split over connections and servers, and joined in order.
+func ExampleClient_ScoreBatch() {
+	client, err := thriftscore.New("scores-1:9090,scores-2:9090", thriftscore.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	rows := thriftscore.Dense[float32]{Values: make([]float32, 3_000_000), Columns: 3}
+	result, err := client.ScoreBatch(ctx, "credit", rows)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Rows, "rows by version", result.ModelVersion)
+}
+
+// One row given by the names of its features.
+func ExampleClient_ScoreNamed() {
+	client, err := thriftscore.New("127.0.0.1:9090", thriftscore.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	scores, err := client.ScoreNamed(context.Background(), "credit",
+		map[string]float64{"utilisation": 0.3, "age": 41, "owner": 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(scores)
+}
+
+// TLS with a certificate of the client, retries and hedging, a log, and metrics of attempts.
+func ExampleNewWithEndpoints() {
+	certificate, err := tls.LoadX509KeyPair("client.pem", "client-key.pem")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client, err := thriftscore.NewWithEndpoints([]string{"scores.internal:9090"},
+		thriftscore.Options{
+			TLS:         &tls.Config{Certificates: []tls.Certificate{certificate}},
+			AttemptsMax: 2,
+			Hedging:     true,
+			Logger:      slog.Default(),
+			Observer: thriftscore.Observer{
+				Attempt: func(_ context.Context, attempt thriftscore.AttemptReport) {
+					fmt.Println(attempt.Endpoint, attempt.Duration, attempt.Err)
+				},
+			},
+		})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
 }
