@@ -27,6 +27,9 @@ final class ClientState implements AutoCloseable {
   private volatile boolean closed;
 
   ClientState(List<Endpoint> endpoints, ClientOptions options, Directory.Resolver resolver) {
+    if (options.tls() != null && endpoints.stream().anyMatch(Endpoint::isUnix)) {
+      throw new IllegalArgumentException("TLS is for host:port, not for Unix sockets");
+    }
     this.endpoints = endpoints;
     this.options = options;
     this.directory = new Directory(endpoints, options, workers, resolver);

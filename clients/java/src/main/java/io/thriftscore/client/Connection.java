@@ -252,7 +252,7 @@ final class Connection implements Watchdog.Watched {
     try {
       for (Iterator<Exchange> each = pending.iterator(); each.hasNext(); ) {
         Exchange exchange = each.next();
-        if (exchange.sequence == head.sequence() && exchange.method.equals(head.name())) {
+        if (exchange.sequence == head.sequence() && head.isOf(exchange.method)) {
           each.remove();
           return exchange;
         }

@@ -6,12 +6,16 @@ import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 
-/** How a message begins. Not a full check: what follows is read by the call that it is for. */
-record MessageHead(int type, String name, int sequence) {
+/**
+ * How a message begins. Not a full check: what follows is read by the call that it is for.
+ *
+ * @param nameAt where the name of the method begins in the message
+ * @param nameBytes how long it is
+ */
+record MessageHead(byte[] message, int nameAt, int nameBytes, int sequence) {
   private static final int BINARY_VERSION = 0x8001;
   private static final int COMPACT_PROTOCOL = 0x82;
   private static final int COMPACT_VERSION = 1;
-  private static final int COMPACT_TYPE_SHIFT = 5;
   private static final int VARINT_BYTES_MAX = 5;
 
   static MessageHead of(byte[] message, WireProtocol protocol) throws ProtocolException {
@@ -29,8 +33,10 @@ record MessageHead(int type, String name, int sequence) {
       throw new ProtocolException(
           String.format("malformed message: it begins with %08x, not strict binary", version));
     }
-    String name = name(bytes, bytes.getInt());
-    return new MessageHead(version & 0xff, name, bytes.getInt());
+    int nameBytes = requireName(bytes, bytes.getInt());
+    int nameAt = bytes.position();
+    return new MessageHead(
+        bytes.array(), nameAt, nameBytes, bytes.position(nameAt + nameBytes).getInt());
   }
 
   private static MessageHead compact(ByteBuffer bytes) throws ProtocolException {
@@ -42,8 +48,8 @@ record MessageHead(int type, String name, int sequence) {
               "malformed message: it begins with %02x%02x, not compact", protocol, typeAndVersion));
     }
     int sequence = varint(bytes);
-    return new MessageHead(
-        typeAndVersion >>> COMPACT_TYPE_SHIFT, name(bytes, varint(bytes)), sequence);
+    int nameBytes = requireName(bytes, varint(bytes));
+    return new MessageHead(bytes.array(), bytes.position(), nameBytes, sequence);
   }
 
   private static int varint(ByteBuffer bytes) throws ProtocolException {
@@ -58,14 +64,28 @@ record MessageHead(int type, String name, int sequence) {
     throw new ProtocolException("malformed message: a number of more than 32 bits");
   }
 
-  private static String name(ByteBuffer bytes, int length) throws ProtocolException {
+  private static int requireName(ByteBuffer bytes, int length) throws ProtocolException {
     if (length < 0 || length > bytes.remaining()) {
       throw new ProtocolException(
           "malformed message: a name of " + Integer.toUnsignedLong(length) + " bytes");
     }
-    String name =
-        new String(bytes.array(), bytes.position(), length, StandardCharsets.ISO_8859_1);
-    bytes.position(bytes.position() + length);
-    return name;
+    return length;
+  }
+
+  /** True for a message of this method, whose name is in ASCII. */
+  boolean isOf(String method) {
+    if (method.length() != nameBytes) {
+      return false;
+    }
+    for (int index = 0; index < nameBytes; index++) {
+      if (message[nameAt + index] != method.charAt(index)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  String name() {
+    return new String(message, nameAt, nameBytes, StandardCharsets.ISO_8859_1);
   }
 }

@@ -2,8 +2,10 @@
 package io.thriftscore.client;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.thriftscore.idl.DataType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -57,6 +59,35 @@ final class RealServer {
 
   String endpoint() {
     return endpoint;
+  }
+
+  /** The scores of the embedded engine, in a process of its own, for a model of float32. */
+  float[] scoresOfTheEngine(String model, float[] features, int columns)
+      throws IOException, InterruptedException {
+    Path rows = folder.resolve("rows");
+    Path scores = folder.resolve("scores");
+    Files.write(rows, LittleEndian.pack(features));
+    String program =
+        """
+        import sys
+        import numpy
+        import thriftscore
+        model, columns, rows, scores = sys.argv[1:]
+        features = numpy.fromfile(rows, "<f4").reshape(-1, int(columns))
+        thriftscore.load(model).score(features).astype("<f4").tofile(scores)
+        """;
+    Path file = folder.resolve("repository/" + model + "/1/model.safetensors");
+    Process made =
+        run(folder, List.of(ROOT.resolve(".venv/bin/python"), "-c", program, file, columns, rows,
+            scores));
+    if (!made.waitFor(START_TIMEOUT_SECONDS, TimeUnit.SECONDS) || made.exitValue() != 0) {
+      throw new IOException("the engine did not score: " + output(folder));
+    }
+    byte[] bytes = Files.readAllBytes(scores);
+    Matrix values =
+        LittleEndian.unpack(
+            ByteBuffer.wrap(bytes), DataType.FP32, bytes.length / Float.BYTES, 1);
+    return ((FloatMatrix) values).data();
   }
 
   private static Process run(Path folder, List<Object> command) throws IOException {

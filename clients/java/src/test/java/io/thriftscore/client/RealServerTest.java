@@ -91,18 +91,19 @@ class RealServerTest {
   }
 
   @Test
-  void scoresABatchInOrderAsOneRequestDoes() {
-    int rows = 100_003;
+  void scoresAMillionRowsInOrderAsTheEmbeddedEngineDoes() throws Exception {
+    int rows = 1_000_000;
     float[] features = new float[rows * 3];
     Random random = new Random(20260101);
     for (int index = 0; index < features.length; index++) {
       features[index] = random.nextFloat() * 100;
     }
-    Matrix matrix = new FloatMatrix(features, rows, 3);
     CallOptions call = CallOptions.DEFAULT.withRequestId("batch");
-    try (ThriftscoreClient client = connect(OPTIONS.withChunkRows(1000))) {
+    try (ThriftscoreClient client = connect(OPTIONS)) {
+      Matrix matrix = new FloatMatrix(features, rows, 3);
       ScoreResult batch = client.scoreBatch("linear", matrix, call);
-      assertEquals(client.score("linear", matrix).scores(), batch.scores());
+      float[] expected = server.scoresOfTheEngine("linear", features, 3);
+      assertEquals(new FloatMatrix(expected, rows, 1), batch.scores());
       assertEquals("1", batch.modelVersion());
       assertEquals("batch", batch.requestId());
     }
