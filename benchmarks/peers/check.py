@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts every peer, sends it rows with a stock client and holds the scores against the engine.
 
-    check.py [NAME ...]
+    check.py [--model linear_32] [--rows 5] [NAME ...]
 
 Prints a line for each peer (those named; default: all) and ends with 1 if one of them is missing
 or answers otherwise than the engine does.
@@ -23,15 +23,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from peers.registry import MODEL_NAME, PEERS, REST_PATH, Form, Peer
-from rpc.models import ServedModel, served_model
+from rpc.models import FEATURES, ServedModel, served_model
 from rpc.processes import ServerProcess, StartError
 
 import thriftscore
 
-ROWS = 5
-MODEL_KIND = "linear_32"
 SKLEARN_TOLERANCE = 1e-5
-CLIENT_TIMEOUT_S = 10
+CLIENT_TIMEOUT_S = 60
 
 
 class AnswerError(Exception):
@@ -100,15 +98,18 @@ def compare(peer: Peer, scores: np.ndarray, expected: np.ndarray) -> None:
     else:
         agrees = scores.shape == expected.shape and np.array_equal(scores, expected)
     if not agrees:
-        raise AnswerError(f"expected {expected.ravel().tolist()}, received {scores.tolist()}")
+        raise AnswerError(f"expected {expected}, received {scores}")
 
 
-def check(peer: Peer, model: ServedModel, folder: Path) -> str:
-    """What was seen of one peer. Raises AnswerError, StartError and the errors of its client."""
+def check(peer: Peer, model: ServedModel, count: int, folder: Path) -> str:
+    """What was seen of one peer that was asked for `count` rows.
+
+    Raises AnswerError, StartError and the errors of its client.
+    """
     if why := peer.missing():
         raise StartError(why)
     engine = thriftscore.load(model.version_directory)
-    rows = np.random.default_rng(1).normal(0, 1, (ROWS, engine.columns)).astype(np.float32)
+    rows = np.random.default_rng(1).normal(0, 1, (count, engine.columns)).astype(np.float32)
     source = model.version_directory if peer.model_kind == "version" else model.estimator
     assert source
     started = time.monotonic()
@@ -118,19 +119,25 @@ def check(peer: Peer, model: ServedModel, folder: Path) -> str:
             compare(peer, CLIENTS[peer.protocol](server.port, rows, form), engine.score(rows))
         asked = time.monotonic()
     times = f"up in {served - started:.1f} s, down in {time.monotonic() - asked:.1f} s"
-    return f"{ROWS} rows as the engine scores them ({', '.join(peer.forms)}); {times}"
+    return f"{count} rows as the engine scores them ({', '.join(peer.forms)}); {times}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME")
-    names = parser.parse_args().names
+    parser.add_argument(
+        "--model", default="linear_32", choices=[k for k in FEATURES if k != "trees"]
+    )
+    parser.add_argument("--rows", type=int, default=5)
+    options = parser.parse_args()
+    peers = [peer for peer in PEERS if not options.names or peer.name in options.names]
     failures = 0
-    with tempfile.TemporaryDirectory() as folder:
-        model = served_model(MODEL_KIND, Path(folder))
-        for peer in [peer for peer in PEERS if not names or peer.name in names]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = served_model(options.model, folder)
+        for peer in peers:
             try:
-                print(f"ok    {peer.name}: {check(peer, model, Path(folder))}", flush=True)
+                print(f"ok    {peer.name}: {check(peer, model, options.rows, folder)}", flush=True)
             except Exception as error:  # whatever its client makes of it is what there is to tell
                 failures += 1
                 print(f"FAIL  {peer.name}: {error}", flush=True)

@@ -77,6 +77,10 @@ PEERS = (
         "thrift",
         ("{bin}/peer_thrift_nonblocking",),
         ("binary",),
+        settings={
+            "threads": "--threads for I/O, which score what they read; no thread manager",
+            "codec": "binary, generated with `cpp:templates` (no virtual call for each field)",
+        },
     ),
     Peer(
         "thrift_cpp_threaded",
@@ -84,6 +88,10 @@ PEERS = (
         "thrift",
         ("{bin}/peer_thrift_threaded",),
         ("binary",),
+        settings={
+            "threads": "one for each connection",
+            "codec": "binary, generated with `cpp:templates`; TFramedTransport",
+        },
     ),
     Peer(
         "thrift_python_threaded",
@@ -91,6 +99,10 @@ PEERS = (
         "thrift",
         ("{python}", "{peers}/python/thrift_threaded.py"),
         ("binary",),
+        settings={
+            "threads": "one for each connection",
+            "codec": "TBinaryProtocolAccelerated (in C); TFramedTransport",
+        },
     ),
     Peer(
         "thrift_python_nonblocking",
@@ -98,6 +110,10 @@ PEERS = (
         "thrift",
         ("{python}", "{peers}/python/thrift_nonblocking.py"),
         ("binary",),
+        settings={
+            "threads": "1 for sockets, --threads for scoring",
+            "codec": "TBinaryProtocolAccelerated (in C)",
+        },
     ),
     Peer(
         "grpc_cpp_sync",
@@ -105,6 +121,10 @@ PEERS = (
         "grpc",
         ("{bin}/peer_grpc_sync",),
         ("raw", "repeated"),
+        settings={
+            "threads": "--threads completion queues, 1 to 2 pollers each (the default)",
+            "locks": "Abseil's deadlock detection off, as in a release build",
+        },
     ),
     Peer(
         "grpc_cpp_callback",
@@ -112,6 +132,10 @@ PEERS = (
         "grpc",
         ("{bin}/peer_grpc_callback",),
         ("raw", "repeated"),
+        settings={
+            "threads": "the library's own",
+            "locks": "Abseil's deadlock detection off, as in a release build",
+        },
     ),
     Peer(
         "grpc_python_threads",
@@ -119,6 +143,9 @@ PEERS = (
         "grpc",
         ("{python}", "{peers}/python/grpc_threads.py"),
         ("raw", "repeated"),
+        settings={
+            "threads": "ThreadPoolExecutor of --threads",
+        },
     ),
     Peer(
         "grpc_python_asyncio",
@@ -126,6 +153,9 @@ PEERS = (
         "grpc",
         ("{python}", "{peers}/python/grpc_asyncio.py"),
         ("raw", "repeated"),
+        settings={
+            "event loop": "uvloop; scores on the loop",
+        },
     ),
     Peer(
         "rest_fastapi",
@@ -133,6 +163,11 @@ PEERS = (
         "rest",
         ("{python}", "{peers}/python/rest.py"),
         ("json",),
+        settings={
+            "event loop": "uvloop, httptools; 1 worker",
+            "handler": "async, reads and writes JSON with orjson, no schema",
+            "log": "no access log",
+        },
     ),
     Peer(
         "mlserver_grpc",
@@ -141,6 +176,10 @@ PEERS = (
         ("{mlserver_python}", "{peers}/mlserver/serve.py", "--protocol", "grpc"),
         ("raw", "repeated"),
         model_kind="joblib",
+        settings={
+            "parallel_workers": "0: scores in the process that serves",
+            "off": "access log, metrics",
+        },
     ),
     Peer(
         "mlserver_rest",
@@ -149,5 +188,9 @@ PEERS = (
         ("{mlserver_python}", "{peers}/mlserver/serve.py", "--protocol", "rest"),
         ("json",),
         model_kind="joblib",
+        settings={
+            "parallel_workers": "0: scores in the process that serves",
+            "off": "access log, metrics",
+        },
     ),
 )
