@@ -158,7 +158,7 @@ def test_retries_and_observers_work_as_in_threads(scripted_server):
 
     async def main():
         options = ClientOptions(timeout_s=30.0, observers=(told,))
-        async with AsyncClient([scripted_server.endpoint, nobody()], options) as client:
+        async with AsyncClient(scripted_server.endpoint, options) as client:
             await client.score("m", ROW)
         with pytest.raises(ClientClosed):
             await client.score("m", ROW)

@@ -49,8 +49,12 @@ def error_of(kind: type, *, retryable: bool = True, retry_after_ms: int = 0) -> 
 
 def led(leader: Conductor[str], *outcomes: object, seconds: float = 1.0) -> tuple[list, object]:
     """The steps of a call whose attempts end so, and its answer or error."""
-    steps, remaining = [], list(outcomes)
-    generator = leader.conduct(CALL, Deadline(seconds), None)
+    deadline, remaining = Deadline(seconds), list(outcomes)
+    steps = [leader.begin(CALL)]
+    first = remaining.pop(0)
+    if not isinstance(first, BaseException):
+        return steps, leader.answered(steps[0], first, None)
+    generator = leader.recover(steps[0], first, deadline, None)
     try:
         step = next(generator)
         while True:

@@ -43,9 +43,9 @@ def encoded(protocol: str, features: np.ndarray) -> list[bytes]:
     rest = codec.string_field(3, TRACE) + codec.string_field(4, "secret")
     call = Call(
         "score",
-        codec.without_ends(arguments),
+        codec.open_context(arguments, 5),
         convert=float,
-        context=Context(5, "r", b"r", rest),
+        context=Context("r", b"r", rest),
         payload=Payload(3, memory(features)),
     )
     return wire.encode(call, 7, Deadline(0.9995))
@@ -75,7 +75,7 @@ def test_a_payload_and_a_context_are_read_as_the_fields_they_are(protocol, accel
 
 @pytest.mark.parametrize("protocol", READERS)
 def test_a_payload_is_sent_from_the_callers_memory(protocol):
-    features = np.zeros((100, 3), dtype=np.float32)
+    features = np.zeros((10_000, 3), dtype=np.float32)
     parts = encoded(protocol, features)
     assert any(np.shares_memory(np.frombuffer(part, np.uint8), features) for part in parts if part)
 

@@ -9,7 +9,6 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from thriftscore_client import errors
-from thriftscore_client.async_connection import AsyncConnection
 from thriftscore_client.async_pool import AsyncPool
 from thriftscore_client.batch import Batch
 from thriftscore_client.calls import Call, Wire, connect_error, wire_error
@@ -21,7 +20,7 @@ from thriftscore_client.observing import Observation
 from thriftscore_client.options import ClientOptions, check_timeout
 from thriftscore_client.pool import PoolClosedError, PoolFullError
 from thriftscore_client.results import ScoreResult
-from thriftscore_client.retries import Attempt, Conductor, HedgeWon, Pause
+from thriftscore_client.retries import Attempt, Conductor, HedgeWon, Pause, Steps
 
 T = TypeVar("T")
 
@@ -68,7 +67,17 @@ class AsyncChannel:
             await self._keep_addresses(deadline)
         if self._sweeper is None:
             self._sweep()
-        steps = self._conductor.conduct(call, deadline, observation)
+        conductor = self._conductor
+        attempt = conductor.begin(call)
+        try:
+            answer = await self._attempt(call, attempt, deadline)
+        except BaseException as error:
+            steps = conductor.recover(attempt, error, deadline, observation)
+            return await self._recover(call, steps, deadline)
+        return conductor.answered(attempt, answer, observation)
+
+    async def _recover(self, call: Call[T], steps: Steps[AsyncPool], deadline: Deadline) -> T:
+        """Does what the conductor says, once the first attempt has failed."""
         try:
             step = next(steps)
             while True:
@@ -88,7 +97,7 @@ class AsyncChannel:
 
     async def _attempt(
         self, call: Call[T], attempt: Attempt[AsyncPool], deadline: Deadline
-    ) -> object:
+    ) -> T | HedgeWon[AsyncPool]:
         """The answer of an attempt, or of the hedge that was faster."""
         conductor = self._conductor
         delay_s = conductor.hedge_delay_s() if conductor.hedges else math.inf
@@ -104,11 +113,10 @@ class AsyncChannel:
         done, _ = await asyncio.wait((first,), timeout=delay_s)
         if done:
             return first.result()
-        hedge = self._conductor.hedge(attempt.member)
+        hedge = self._conductor.hedge(attempt)
         if hedge is None:
             return await first
-        place = Attempt(hedge.member, attempt.number + 1)
-        second = self._task(self._try(call, place, deadline))
+        second = self._task(self._try(call, hedge, deadline))
         done, _ = await asyncio.wait((first, second), return_when=asyncio.FIRST_COMPLETED)
         if second in done and second.exception() is not None:
             await asyncio.wait((first,))
@@ -129,37 +137,34 @@ class AsyncChannel:
         return task
 
     async def _try(self, call: Call[T], attempt: Attempt[AsyncPool], deadline: Deadline) -> T:
-        place = Place(attempt.member.name, call.method, call.model, attempt.number)
         pool = attempt.member.pool
-        connection = await self._borrow(pool, call, place, deadline)
+        try:
+            connection = await pool.borrow(deadline, heavy=call.is_heavy)
+        except Exception as error:
+            raise self._borrow_error(error, _place(call, attempt), deadline) from error
         try:
             answer = await connection.call(call, deadline)
         except BaseException as error:
-            mapped = wire_error(error, place, deadline)
+            mapped = wire_error(error, _place(call, attempt), deadline)
             if mapped is error:
                 raise
             raise mapped from error
         finally:
             pool.give_back(connection)
         if isinstance(answer, Refusal):
-            raise errors.server_error(place, answer)
+            raise errors.server_error(_place(call, attempt), answer)
         return answer
 
-    async def _borrow(
-        self, pool: AsyncPool, call: Call[T], place: Place, deadline: Deadline
-    ) -> AsyncConnection:
-        try:
-            return await pool.borrow(deadline, heavy=call.is_heavy)
-        except PoolClosedError:
-            raise errors.ClientClosed(f"{place}: the client is closed") from None
-        except PoolFullError as error:
-            raise errors.CallTimedOut(
+    def _borrow_error(self, error: Exception, place: Place, deadline: Deadline) -> Exception:
+        if isinstance(error, PoolClosedError):
+            return errors.ClientClosed(f"{place}: the client is closed")
+        if isinstance(error, PoolFullError):
+            return errors.CallTimedOut(
                 place, f"waited {deadline.seconds:g} s for other calls of this client"
-            ) from error
-        except Exception as error:
-            self._directory.hasten()
-            limit = min(deadline.seconds, self._options.connect_timeout_s)
-            raise connect_error(error, place, limit) from error
+            )
+        self._directory.hasten()
+        limit_s = min(deadline.seconds, self._options.connect_timeout_s)
+        return connect_error(error, place, limit_s)
 
     async def run_batch(self, batch: Batch, timeout_s: float | None) -> ScoreResult:
         """Makes the calls of a batch, as many at a time as there may be connections."""
@@ -184,13 +189,12 @@ class AsyncChannel:
         ready = Call("connect", b"", bool)
         deadline = Deadline(self._options.timeout_s)
         await self._keep_addresses(deadline)
-        failure: errors.ThriftscoreError | None = None
+        failure: Exception | None = None
         for member in self._directory.balancer.members:
-            place = Place(member.name, ready.method)
             try:
-                connection = await self._borrow(member.pool, ready, place, deadline)
-            except errors.TransportError as error:
-                failure = error
+                connection = await member.pool.borrow(deadline, heavy=False)
+            except Exception as error:
+                failure = self._borrow_error(error, Place(member.name, ready.method), deadline)
             else:
                 member.pool.give_back(connection)
                 return
@@ -235,3 +239,7 @@ class AsyncChannel:
 
 def _succeeded(task: asyncio.Task[Any]) -> bool:
     return task.done() and task.exception() is None
+
+
+def _place(call: Call[Any], attempt: Attempt[Any]) -> Place:
+    return Place(attempt.member.name, call.method, call.model, attempt.number)

@@ -12,6 +12,7 @@ from thriftscore_client.deadline import Deadline
 from thriftscore_client.errors import Refusal
 from thriftscore_client.exchange import Exchange, Ledger
 from thriftscore_client.framing import Buffer, FrameError
+from thriftscore_client.shelf import Lease
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def __init__(self, wire: Wire) -> None:
         self.ledger: Ledger[AwaitedExchange] = Ledger(wire.codec)
+        self.lease = Lease()
         self._wire = wire
         self._splitter = wire.framing.splitter()
         self._loop = asyncio.get_running_loop()

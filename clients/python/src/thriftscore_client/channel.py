@@ -9,12 +9,11 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from thriftscore_client import errors
 from thriftscore_client.batch import Batch
 from thriftscore_client.calls import Call, Wire, connect_error, wire_error
-from thriftscore_client.connection import Connection
 from thriftscore_client.deadline import Deadline
 from thriftscore_client.directory import Directory
 from thriftscore_client.endpoint import Address, Endpoint
@@ -24,7 +23,7 @@ from thriftscore_client.observing import Observation
 from thriftscore_client.options import ClientOptions, check_timeout
 from thriftscore_client.pool import Pool, PoolClosedError, PoolFullError
 from thriftscore_client.results import ScoreResult
-from thriftscore_client.retries import Attempt, Conductor, HedgeWon, Pause
+from thriftscore_client.retries import Attempt, Conductor, HedgeWon, Pause, Steps
 
 T = TypeVar("T")
 
@@ -77,7 +76,17 @@ class Channel:
             self._keep_addresses(deadline)
         if self._housekeeper is None:
             self._keep_house()
-        steps = self._conductor.conduct(call, deadline, observation)
+        conductor = self._conductor
+        attempt = conductor.begin(call)
+        try:
+            answer = self._attempt(call, attempt, deadline)
+        except BaseException as error:
+            steps = conductor.recover(attempt, error, deadline, observation)
+            return self._recover(call, steps, deadline)
+        return conductor.answered(attempt, answer, observation)
+
+    def _recover(self, call: Call[T], steps: Steps[Pool], deadline: Deadline) -> T:
+        """Does what the conductor says, once the first attempt has failed."""
         try:
             step = next(steps)
             while True:
@@ -118,7 +127,9 @@ class Channel:
                 raise
         return batch.result()
 
-    def _attempt(self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline) -> object:
+    def _attempt(
+        self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline
+    ) -> T | HedgeWon[Pool]:
         """The answer of an attempt, or of the hedge that was faster."""
         conductor = self._conductor
         delay_s = conductor.hedge_delay_s() if conductor.hedges else math.inf
@@ -134,10 +145,10 @@ class Channel:
         first = submit(self._try, call, attempt, deadline)
         if wait((first,), delay_s).done:
             return first.result()
-        hedge = self._conductor.hedge(attempt.member)
+        hedge = self._conductor.hedge(attempt)
         if hedge is None:
             return first.result()
-        second = submit(self._try, call, Attempt(hedge.member, attempt.number + 1), deadline)
+        second = submit(self._try, call, hedge, deadline)
         for future in as_completed((first, second)):
             if future.exception() is None and future is second:
                 return HedgeWon(hedge, second.result())
@@ -149,48 +160,46 @@ class Channel:
         return first.result()
 
     def _try(self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline) -> T:
-        place = Place(attempt.member.name, call.method, call.model, attempt.number)
         pool = attempt.member.pool
-        connection = self._borrow(pool, call, place, deadline)
+        try:
+            connection = pool.borrow(deadline, heavy=call.is_heavy)
+        except Exception as error:
+            raise self._borrow_error(error, _place(call, attempt), deadline) from error
         try:
             answer = connection.call(call, deadline)
         except BaseException as error:
-            mapped = wire_error(error, place, deadline)
+            mapped = wire_error(error, _place(call, attempt), deadline)
             if mapped is error:
                 raise
             raise mapped from error
         finally:
             pool.give_back(connection)
         if isinstance(answer, Refusal):
-            raise errors.server_error(place, answer)
+            raise errors.server_error(_place(call, attempt), answer)
         return answer
 
-    def _borrow(self, pool: Pool, call: Call[T], place: Place, deadline: Deadline) -> Connection:
-        try:
-            return pool.borrow(deadline, heavy=call.is_heavy)
-        except PoolClosedError:
-            raise errors.ClientClosed(f"{place}: the client is closed") from None
-        except PoolFullError as error:
-            raise errors.CallTimedOut(
+    def _borrow_error(self, error: Exception, place: Place, deadline: Deadline) -> Exception:
+        if isinstance(error, PoolClosedError):
+            return errors.ClientClosed(f"{place}: the client is closed")
+        if isinstance(error, PoolFullError):
+            return errors.CallTimedOut(
                 place, f"waited {deadline.seconds:g} s for other calls of this client"
-            ) from error
-        except Exception as error:
-            self._directory.hasten()
-            limit = min(deadline.seconds, self._options.connect_timeout_s)
-            raise connect_error(error, place, limit) from error
+            )
+        self._directory.hasten()
+        limit_s = min(deadline.seconds, self._options.connect_timeout_s)
+        return connect_error(error, place, limit_s)
 
     def open(self) -> None:
         """Connects to one server now rather than at the first call. Raises ConnectFailed."""
         ready = Call("connect", b"", bool)
         deadline = Deadline(self._options.timeout_s)
         self._keep_addresses(deadline)
-        failure: errors.ThriftscoreError | None = None
+        failure: Exception | None = None
         for member in self._directory.balancer.members:
-            place = Place(member.name, ready.method)
             try:
-                connection = self._borrow(member.pool, ready, place, deadline)
-            except errors.TransportError as error:
-                failure = error
+                connection = member.pool.borrow(deadline, heavy=False)
+            except Exception as error:
+                failure = self._borrow_error(error, Place(member.name, ready.method), deadline)
             else:
                 member.pool.give_back(connection)
                 return
@@ -252,3 +261,7 @@ def _sweep_until_closed(
             return
         alive.sweep()
         del alive
+
+
+def _place(call: Call[Any], attempt: Attempt[Any]) -> Place:
+    return Place(attempt.member.name, call.method, call.model, attempt.number)

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from io import BytesIO
+from typing import Any, Literal
 
 from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.protocol.TCompactProtocol import TCompactProtocolAccelerated
@@ -27,14 +28,17 @@ from thriftscore_client.framing import Message
 
 _LOG = logging.getLogger("thriftscore_client")
 _PROTOCOLS = {"binary": TBinaryProtocolAccelerated, "compact": TCompactProtocolAccelerated}
+_REPLY = TMessageType.REPLY
 _STOP = b"\0"  # the end of a struct, alike in both protocols
-_STOPS = 2 * _STOP  # the ends of the request and of the arguments
+ENDS = 2 * _STOP
+"""What ends an open request and the arguments around it."""
 _BINARY_VERSION = 0x8001_0000
 _BINARY_STRUCT, _BINARY_STRING, _BINARY_I32 = 12, 11, 8
 _BINARY_HEAD = struct.Struct("!Ii")
 _BINARY_FIELD = struct.Struct("!bh")
 _BINARY_INT = struct.Struct("!bhi")
 _INT = struct.Struct("!i")
+_REQUEST_ID_FIELD, _DEADLINE_FIELD = 1, 2  # of RequestContext
 _COMPACT_PROTOCOL, _COMPACT_VERSION = 0x82, 1
 _COMPACT_STRUCT, _COMPACT_STRING, _COMPACT_I32 = 12, 8, 5
 
@@ -43,7 +47,7 @@ class ReplyError(Exception):
     """The reply is not one to the call that was sent, or cannot be decoded."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Payload:
     """The one large field of a request struct, sent from the caller's memory without a copy.
 
@@ -52,17 +56,12 @@ class Payload:
     """
 
     field_id: int
-    data: memoryview
+    data: memoryview | bytes
+    """Bytes, or a view of bytes."""
 
 
-class Head(NamedTuple):
-    """What stands before the content of a message."""
-
-    method: str
-    kind: int
-    sequence: int
-    end: int
-    """Where the content begins."""
+Head = tuple[str, int, int, int]
+"""What stands before the content of a message: method, type, number, and where it ends."""
 
 
 class _Protocols(threading.local):
@@ -84,12 +83,20 @@ class Codec:
         if binary:
             limits["strictRead"] = True
         self._threads = _Protocols(_PROTOCOLS[protocol], limits)
-        self._call_head: Callable[[str, int], bytes] = (
+        self.call_head: Callable[[str, int], bytes] = (
             _binary_call_head if binary else _compact_call_head
         )
+        """What a call begins with, by its method and number."""
+        self.string_head: Callable[[int, int], bytes] = (
+            _binary_string_head if binary else _compact_string_head
+        )
+        """What stands before a string as a field of an open struct, by field and length."""
+        self.rest_of_context: Callable[[bytes, int, bytes], tuple[bytes, ...]] = (
+            _binary_rest_of_context if binary else _compact_rest_of_context
+        )
+        """What follows `open_context`: the request id, the time left, and fields as they are."""
         self._struct_head = _binary_struct_head if binary else _compact_struct_head
-        self._string_head = _binary_string_head if binary else _compact_string_head
-        self._int_field = _binary_int_field if binary else _compact_int_field
+        self._request_id_head = self.string_head(_REQUEST_ID_FIELD, 0)[: 3 if binary else 2]
         self.read_head: Callable[[Message], Head] = (
             _read_binary_head if binary else _read_compact_head
         )
@@ -107,43 +114,15 @@ class Codec:
         encoded: bytes = protocol.trans.getvalue()
         return encoded
 
-    def encode_call(self, method: str, sequence: int, arguments: bytes) -> bytes:
-        """The message of a call whose arguments are encoded and ended."""
-        return self._call_head(method, sequence) + arguments
-
-    def without_ends(self, arguments: bytes) -> bytes:
-        """Encoded arguments, open for more fields of their last struct."""
-        assert arguments.endswith(_STOPS)
-        return arguments[: -len(_STOPS)]
-
-    def context_field(
-        self, field_id: int, request_id: bytes, deadline_ms: int, rest: bytes = b""
-    ) -> bytes:
-        """A RequestContext as a field of an open request; `rest` is its other fields, encoded."""
-        return b"".join(
-            (
-                self._struct_head(field_id),
-                self._string_head(1, len(request_id)),
-                request_id,
-                self._int_field(2, deadline_ms),
-                rest,
-                _STOP,
-            )
-        )
+    def open_context(self, arguments: bytes, field_id: int) -> bytes:
+        """Encoded arguments, their last struct open, and in it the context up to the request id."""
+        assert arguments.endswith(ENDS)
+        return arguments[: -len(ENDS)] + self._struct_head(field_id) + self._request_id_head
 
     def string_field(self, field_id: int, text: str) -> bytes:
         """A string as a field of an open struct."""
         data = text.encode()
-        return self._string_head(field_id, len(data)) + data
-
-    def payload_head(self, payload: Payload) -> bytes:
-        """What stands before the data of a payload as a field of an open request."""
-        return self._string_head(payload.field_id, payload.data.nbytes)
-
-    @property
-    def ends(self) -> bytes:
-        """What ends an open request and the arguments around it."""
-        return _STOPS
+        return self.string_head(field_id, len(data)) + data
 
     def decode(self, head: Head, message: Message) -> Any:
         """The generated `<method>_result`, or the TApplicationException, in a reply.
@@ -151,8 +130,7 @@ class Codec:
         Raises ReplyError unless the message is exactly one reply.
         """
         result = _empty_result(head)
-        buffer = TMemoryBuffer(message)
-        buffer.cstringio_buf.seek(head.end)
+        buffer = _Content(message, head[3])
         protocol = self._threads.protocol
         protocol.trans = buffer
         try:
@@ -160,21 +138,37 @@ class Codec:
         except Exception as error:  # bad bytes raise what they like in the Thrift library
             reason = str(error) or type(error).__name__
             raise ReplyError(f"the reply cannot be decoded: {reason}") from error
-        left_over = len(message) - buffer.cstringio_buf.tell()
+        left_over = len(message) - buffer._buffer.tell()
         if left_over:
             raise ReplyError(f"{left_over} bytes are left over after the reply")
         return result
 
 
+class _Content(TMemoryBuffer):  # type: ignore[misc]  # untyped
+    """The content of a message, made with less work than TMemoryBuffer does."""
+
+    def __init__(self, message: Message, start: int) -> None:
+        self._buffer = buffer = BytesIO(message)
+        buffer.seek(start)
+
+    @property
+    def cstringio_buf(self) -> BytesIO:
+        return self._buffer
+
+
 def _empty_result(head: Head) -> Any:
     """What to read a reply into; ReplyError where the message is not a reply."""
-    if head.kind == TMessageType.EXCEPTION:
+    method, kind, _, _ = head
+    if kind == _REPLY:
+        return _result_class(method)()
+    if kind == TMessageType.EXCEPTION:
         return TApplicationException()
-    if head.kind != TMessageType.REPLY:
-        raise ReplyError(
-            f"the message has type {head.kind}, expected {TMessageType.REPLY}, a reply"
-        )
-    return getattr(ScoringService, f"{head.method}_result")()
+    raise ReplyError(f"the message has type {kind}, expected {_REPLY}, a reply")
+
+
+@lru_cache(maxsize=64)
+def _result_class(method: str) -> Any:
+    return getattr(ScoringService, f"{method}_result")
 
 
 @lru_cache(maxsize=64)
@@ -202,8 +196,9 @@ def _binary_string_head(field_id: int, length: int) -> bytes:
     return _BINARY_FIELD.pack(_BINARY_STRING, field_id) + _INT.pack(length)
 
 
-def _binary_int_field(field_id: int, value: int) -> bytes:
-    return _BINARY_INT.pack(_BINARY_I32, field_id, value)
+def _binary_rest_of_context(request_id: bytes, deadline_ms: int, rest: bytes) -> tuple[bytes, ...]:
+    deadline = _BINARY_INT.pack(_BINARY_I32, _DEADLINE_FIELD, deadline_ms)
+    return _INT.pack(len(request_id)), request_id, deadline, rest, _STOP
 
 
 @lru_cache(maxsize=64)
@@ -216,8 +211,9 @@ def _compact_string_head(field_id: int, length: int) -> bytes:
     return bytes([_COMPACT_STRING]) + varint(field_id << 1) + varint(length)
 
 
-def _compact_int_field(field_id: int, value: int) -> bytes:
-    return bytes([_COMPACT_I32]) + varint(field_id << 1) + varint(value << 1)
+def _compact_rest_of_context(request_id: bytes, deadline_ms: int, rest: bytes) -> tuple[bytes, ...]:
+    deadline = bytes([_COMPACT_I32]) + varint(_DEADLINE_FIELD << 1) + varint(deadline_ms << 1)
+    return varint(len(request_id)), request_id, deadline, rest, _STOP
 
 
 def varint(value: int) -> bytes:
@@ -237,7 +233,7 @@ def _read_binary_head(message: Message) -> Head:
         if version & 0xFFFF_FF00 != _BINARY_VERSION or length < 0:
             raise ReplyError("the reply cannot be decoded: it is not of the binary protocol")
         name = message[_BINARY_HEAD.size : end].decode()
-        return Head(name, version & 0xFF, _INT.unpack_from(message, end)[0], end + _INT.size)
+        return name, version & 0xFF, _INT.unpack_from(message, end)[0], end + _INT.size
     except (struct.error, UnicodeDecodeError) as error:
         raise ReplyError(f"the reply cannot be decoded: {error}") from error
 
@@ -249,7 +245,7 @@ def _read_compact_head(message: Message) -> Head:
         sequence, start = _read_varint(message, 2)
         length, start = _read_varint(message, start)
         name = message[start : start + length].decode()
-        return Head(name, message[1] >> 5, sequence, start + length)
+        return name, message[1] >> 5, sequence, start + length
     except (IndexError, UnicodeDecodeError) as error:
         raise ReplyError(f"the reply cannot be decoded: {error}") from error
 

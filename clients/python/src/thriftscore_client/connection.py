@@ -17,19 +17,19 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from thriftscore_client.calls import Call, Wire
+from thriftscore_client.calls import JOINED_BYTES_MAX, Call, Wire
 from thriftscore_client.codec import ReplyError
 from thriftscore_client.deadline import Deadline
 from thriftscore_client.errors import Refusal
 from thriftscore_client.exchange import Exchange, Ledger
 from thriftscore_client.framing import Buffer, FrameError
+from thriftscore_client.shelf import Lease
 from thriftscore_client.stream import Stream
 
 T = TypeVar("T")
 
 GATHERING_S = 300e-6
 _GATHERING_MIN_S = 20e-6
-_JOINED_BYTES_MAX = 16_384  # copying this much costs less than a system call with a list
 
 
 class Signal:
@@ -70,6 +70,7 @@ class Connection:
 
     def __init__(self, stream: Stream, wire: Wire) -> None:
         self.ledger: Ledger[WaitingExchange] = Ledger(wire.codec)
+        self.lease = Lease()
         self._stream = stream
         self._wire = wire
         self._splitter = wire.framing.splitter()
@@ -121,7 +122,7 @@ class Connection:
                 self._gathered.set()
         elif self._answered < 2 or self._reading.locked():
             # Otherwise the caller is about to become the reader, and gathers first.
-            self._flush_or_fail(deadline)
+            self._flush(deadline)
         return exchange
 
     def wait(self, exchange: WaitingExchange, deadline: Deadline) -> None:
@@ -159,7 +160,8 @@ class Connection:
             while not exchange.is_settled:
                 if self._answered > 1:
                     self._gather()
-                self._flush_or_fail(deadline)
+                if self._outbox:
+                    self._flush(deadline)
                 count = self._stream.receive_into(self._splitter.buffer(), deadline)
                 if count == 0:
                     raise ConnectionResetError("the server closed the connection")
@@ -194,18 +196,14 @@ class Connection:
         if waiting:
             waiting[0].wake()
 
-    def _flush_or_fail(self, deadline: Deadline) -> None:
-        try:
-            self._flush(deadline)
-        except BaseException as error:
-            self._fail(_seen_by_others(error))
-            raise
-
     def _flush(self, deadline: Deadline) -> None:
         """Sends what is in the outbox, unless somebody is at it, who then sends this too."""
         while self._outbox and self._sending.acquire(blocking=False):
             try:
                 self._stream.send(self._next_parts(), deadline)
+            except BaseException as error:
+                self._fail(_seen_by_others(error))
+                raise
             finally:
                 self._sending.release()
                 if self.ledger.failure is not None:
@@ -213,10 +211,12 @@ class Connection:
 
     def _next_parts(self) -> list[Buffer]:
         """All parts in the outbox, small ones joined to one."""
-        parts: list[Buffer] = []
+        parts = list(self._outbox.popleft())
+        if not self._outbox:
+            return parts
         while self._outbox:
             parts.extend(self._outbox.popleft())
-        if sum(map(len, parts)) <= _JOINED_BYTES_MAX:
+        if sum(map(len, parts)) <= JOINED_BYTES_MAX:
             return [b"".join(parts)]
         return [part for part in parts if len(part)]
 

@@ -78,26 +78,27 @@ class Ledger(Generic[E]):
         """Gives each reply to its exchange. Raises ReplyError where one has none."""
         for message in messages:
             head = self._read_head(message)
-            exchange = self.pending.pop(head.sequence, None)
+            method, _, sequence, _ = head
+            exchange = self.pending.pop(sequence, None)
             if exchange is None:
-                self._drop(head)
-            elif exchange.method != head.method:
-                self.pending[head.sequence] = exchange  # to fail with the connection
+                self._drop(method, sequence)
+            elif exchange.method != method:
+                self.pending[sequence] = exchange  # to fail with the connection
                 raise ReplyError(
-                    f"the reply is to call {head.sequence} of {head.method!a},"
-                    f" expected call {exchange.sequence} of {exchange.method}"
+                    f"the reply is to call {sequence} of {method!a},"
+                    f" expected call {sequence} of {exchange.method}"
                 )
             else:
                 exchange.message = message
                 exchange.head = head
                 exchange.wake()
 
-    def _drop(self, head: Head) -> None:
-        if head.sequence not in self._forgotten:
+    def _drop(self, method: str, sequence: int) -> None:
+        if sequence not in self._forgotten:
             raise ReplyError(
-                f"the reply is to call {head.sequence} of {head.method!a}, which nobody waits for"
+                f"the reply is to call {sequence} of {method!a}, which nobody waits for"
             )
-        self._forgotten.discard(head.sequence)
+        self._forgotten.discard(sequence)
 
     def forget(self, exchange: E) -> None:
         """Nobody waits for this reply any more: it is dropped when it comes."""

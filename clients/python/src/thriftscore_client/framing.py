@@ -60,6 +60,8 @@ class _FrameSplitter:
         if self._large is not None:
             return self._large_frame(count)
         available = self._kept + count
+        if self._kept == 0 and count > _LENGTH.size and self._length_at(0) == count - _LENGTH.size:
+            return [bytes(self._start[_LENGTH.size : count])]  # as it nearly always is
         messages: list[Message] = []
         position = 0
         while available - position >= _LENGTH.size:

@@ -8,9 +8,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from thriftscore_client.errors import ServerError
+
+if TYPE_CHECKING:
+    from thriftscore_client.retries import Attempt
 
 _LOG = logging.getLogger("thriftscore_client")
 
@@ -71,12 +74,11 @@ class Observation:
         self._endpoint = ""
         self._attempts = 0
 
-    def attempt_ended(
-        self, endpoint: str, number: int, started: float, error: BaseException | None
-    ) -> None:
+    def attempt_ended(self, attempt: Attempt[Any], error: BaseException | None) -> None:
         """One attempt is over."""
+        endpoint, number = attempt.member.name, attempt.number
         self._endpoint, self._attempts = endpoint, max(self._attempts, number)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - attempt.started
         event = AttemptEvent(self._method, self._model, endpoint, number, seconds, _outcome(error))
         self._tell(lambda one: one.attempt_ended(event))
 
@@ -111,6 +113,11 @@ def current_traceparent() -> str | None:
     if not span.is_valid:
         return None
     return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+
+
+def has_traces() -> bool:
+    """True where OpenTelemetry is there."""
+    return _opentelemetry_trace() is not None
 
 
 @functools.cache

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from thriftscore_client.calls import Wire
 from thriftscore_client.connection import Connection
@@ -14,8 +13,6 @@ from thriftscore_client.options import ClientOptions
 from thriftscore_client.shelf import Shelf
 from thriftscore_client.stream import SocketStream, Stream
 from thriftscore_client.tls_stream import TlsStream
-
-_SWEEP_INTERVAL_S = 1.0
 
 
 class PoolClosedError(Exception):
@@ -34,8 +31,9 @@ class Pool:
         self._options = options
         self._wire = wire
         self._shelf: Shelf[Connection] = Shelf(options)
-        self._changed = threading.Condition()
-        self._swept_at = time.monotonic()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0
         self._closed = False
 
     def borrow(self, deadline: Deadline, *, heavy: bool) -> Connection:
@@ -44,32 +42,35 @@ class Pool:
         Raises PoolClosedError, PoolFullError, and OSError where none can be made.
         """
         while True:
-            with self._changed:
-                connection = self._borrow_or_reserve(deadline, heavy=heavy)
-                idle = connection is not None and self._shelf.is_idle(connection)
+            with self._lock:
+                connection = None if self._closed else self._shelf.borrow(heavy=heavy)
+                if connection is None:
+                    connection = self._wait_or_reserve(deadline, heavy=heavy)
             if connection is None:
                 return self._dial(deadline)
-            if not idle or connection.is_quiet():
+            if connection.lease.calls > 1 or connection.is_quiet():
                 return connection
-            with self._changed:
+            with self._lock:
                 self._shelf.retire(connection)
             self.give_back(connection)
 
-    def _borrow_or_reserve(self, deadline: Deadline, *, heavy: bool) -> Connection | None:
+    def _wait_or_reserve(self, deadline: Deadline, *, heavy: bool) -> Connection | None:
         """A connection, or None and the right to make one."""
-        while True:
-            if self._closed:
-                raise PoolClosedError
-            self._sweep()
-            connection = self._shelf.borrow(heavy=heavy)
-            if connection is not None:
-                return connection
+        while not self._closed:
             if self._shelf.may_dial:
                 self._shelf.dialling += 1
                 return None
-            remaining_s = deadline.left_s()
-            if remaining_s <= 0 or not self._changed.wait(remaining_s):
-                raise PoolFullError
+            self._waiting += 1
+            try:
+                remaining_s = deadline.left_s()
+                if remaining_s <= 0 or not self._changed.wait(remaining_s):
+                    raise PoolFullError
+            finally:
+                self._waiting -= 1
+            connection = self._shelf.borrow(heavy=heavy)
+            if connection is not None:
+                return connection
+        raise PoolClosedError
 
     def _dial(self, deadline: Deadline) -> Connection:
         connection: Connection | None = None
@@ -77,7 +78,7 @@ class Pool:
             limit = deadline.at_most(self._options.connect_timeout_s)
             connection = Connection(self._open_stream(limit), self._wire)
         finally:
-            with self._changed:
+            with self._lock:
                 self._shelf.dialling -= 1
                 too_late = self._closed
                 if connection is not None and not too_late:
@@ -97,28 +98,23 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """The call is over."""
-        with self._changed:
+        with self._lock:
             finished = self._shelf.give_back(connection)
-            self._changed.notify()
+            if self._waiting:
+                self._changed.notify()
         if finished:
             connection.close()
 
     def sweep(self) -> None:
         """Closes what is idle for too long."""
-        with self._changed:
-            self._swept_at = 0.0
-            self._sweep()
-
-    def _sweep(self) -> None:
-        now = time.monotonic()
-        if now - self._swept_at >= _SWEEP_INTERVAL_S:
-            self._swept_at = now
-            for connection in self._shelf.take_stale():
-                connection.close()
+        with self._lock:
+            stale = self._shelf.take_stale()
+        for connection in stale:
+            connection.close()
 
     def close(self) -> None:
         """Closes all connections; calls on them fail."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             connections = self._shelf.take_all()
             self._changed.notify_all()
@@ -127,7 +123,7 @@ class Pool:
 
     def close_when_unused(self) -> None:
         """The address is gone: calls under way may end, others are not expected."""
-        with self._changed:
+        with self._lock:
             unused = self._shelf.retire_all()
         for connection in unused:
             connection.close()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,11 +14,11 @@ import numpy as np
 from thriftscore_client import results
 from thriftscore_client._generated import ScoringService, ttypes
 from thriftscore_client.batch import Batch, DenseRows, SparseRows
-from thriftscore_client.calls import Call, Context
+from thriftscore_client.calls import JOINED_BYTES_MAX, Call, Context
 from thriftscore_client.codec import Codec, Payload
 from thriftscore_client.errors import InvalidRequest
 from thriftscore_client.forking import renew_in_children
-from thriftscore_client.observing import current_traceparent
+from thriftscore_client.observing import current_traceparent, has_traces
 from thriftscore_client.options import CallOptions, ClientOptions
 from thriftscore_client.tables import as_array, is_sparse, sparse_parts
 from thriftscore_client.tensors import datatype_value, little_endian, matrix, memory, vector
@@ -27,18 +27,17 @@ from thriftscore_client.tensors import datatype_value, little_endian, matrix, me
 
 T = TypeVar("T")
 
-_FEATURES_FIELD = 3  # of ScoreRequest
-_SPARSE_VALUES_FIELD = 5  # of SparseScoreRequest
-_VALUES_FIELD = 3  # of NormalizeRequest
-_SCORE_CONTEXT, _SPARSE_CONTEXT, _INFER_CONTEXT = 5, 7, 7
+_VALUES_FIELD, _MATRIX_CONTEXT = 3, 5  # of ScoreRequest and NormalizeRequest
+_SPARSE_VALUES_FIELD, _SPARSE_CONTEXT = 5, 7  # of SparseScoreRequest
+_INFER_CONTEXT = 7  # of InferRequest
 _TRACEPARENT_FIELD, _TOKEN_FIELD = 3, 4  # of RequestContext
-_CACHED_NAME_MAX = 128
+_CACHED_MAX, _CACHED_NAMES_MAX = 1024, 256
 _CALL_OPTIONS = frozenset(CallOptions.__annotations__)
 
-_MATRIX_REQUESTS = {
-    "score": (ttypes.ScoreRequest, results.score_result_from, _FEATURES_FIELD),
-    "normalize": (ttypes.NormalizeRequest, results.normalize_result_from, _VALUES_FIELD),
-    "denormalize": (ttypes.NormalizeRequest, results.normalize_result_from, _VALUES_FIELD),
+_MATRIX_RESULTS: dict[str, Callable[..., Any]] = {
+    "score": results.score_result_from,
+    "normalize": results.normalize_result_from,
+    "denormalize": results.normalize_result_from,
 }
 
 
@@ -51,7 +50,8 @@ class Requests:
         self._token = b""
         if options.auth_token is not None:
             self._token = codec.string_field(_TOKEN_FIELD, options.auth_token)
-        self._matrix_start = lru_cache(maxsize=1024)(self._encode_matrix_start)
+        self._starts: dict[tuple[str, str, str, int, Any], bytes] = {}
+        self._has_traces = has_traces()
         self.after_fork()
         renew_in_children(self)
 
@@ -71,37 +71,34 @@ class Requests:
         return self._matrix(method, model, values, options)
 
     def _matrix(self, method: str, model: str, values: Any, options: CallOptions) -> Call[Any]:
-        what = "features" if method == "score" else "values"
-        rows = matrix(values if type(values) is np.ndarray else as_array(values), what)
-        named = (model, options.get("version", ""))
-        start = (
-            self._matrix_start
-            if isinstance(model, str) and len(model) <= _CACHED_NAME_MAX
-            else self._encode_matrix_start
-        )
-        _, convert, payload_field = _MATRIX_REQUESTS[method]
+        rows = matrix(values if type(values) is np.ndarray else as_array(values))
+        count, columns = rows.shape
+        about = (method, model, options.get("version", "") if options else "", columns, rows.dtype)
+        arguments = self._starts.get(about)
+        if arguments is None:
+            arguments = self._matrix_start(about)
         return Call(
             method,
-            start(method, named, datatype_value(rows), rows.shape[1]),
-            partial(convert, rows=len(rows)),
+            arguments,
+            partial(_MATRIX_RESULTS[method], rows=count),
             model,
-            self._context(_SCORE_CONTEXT, options),
-            Payload(payload_field, memory(rows)),
+            self._context(options),
+            Payload(
+                _VALUES_FIELD, rows.tobytes() if rows.nbytes <= JOINED_BYTES_MAX else memory(rows)
+            ),
         )
 
-    def _encode_matrix_start(
-        self, method: str, named: tuple[str, str], datatype: int, columns: int
-    ) -> bytes:
-        kind, _, payload_field = _MATRIX_REQUESTS[method]
-        request = kind(
-            model_name=named[0],
-            model_version=named[1],
-            datatype=datatype,
-            columns=columns or None,
-        )
-        setattr(request, "features" if kind is ttypes.ScoreRequest else "values", None)
-        assert payload_field == _FEATURES_FIELD
-        return self._open(method, request)
+    def _matrix_start(self, about: tuple[str, str, str, int, Any]) -> bytes:
+        """What is alike in all calls with a matrix of this form."""
+        method, model, version, columns, dtype = about
+        kind = ttypes.ScoreRequest if method == "score" else ttypes.NormalizeRequest
+        request = kind(model_name=model, model_version=version, columns=columns or None)
+        request.datatype = datatype_value(dtype)
+        setattr(request, "features" if method == "score" else "values", None)
+        start = self._open(method, request, _MATRIX_CONTEXT)
+        if len(model) + len(version) <= _CACHED_NAMES_MAX and len(self._starts) < _CACHED_MAX:
+            self._starts[about] = start
+        return start
 
     def sparse(
         self, model: str, parts: tuple[Any, Any, Any], options: CallOptions
@@ -117,14 +114,14 @@ class Requests:
             indptr=offsets.tobytes(),
             indices=vector(parts[1], "indices", ("INT32",)).tobytes(),
             values=None,
-            datatype=datatype_value(data),
+            datatype=datatype_value(data.dtype),
         )
         return Call(
             "score_sparse",
-            self._open("score_sparse", request),
+            self._open("score_sparse", request, _SPARSE_CONTEXT),
             partial(results.score_result_from, rows=len(offsets) - 1),
             model,
-            self._context(_SPARSE_CONTEXT, options),
+            self._context(options),
             Payload(_SPARSE_VALUES_FIELD, memory(data)),
         )
 
@@ -143,7 +140,7 @@ class Requests:
                 ),
                 self._options,
             )
-        dense = DenseRows(matrix(as_array(features), "features"))
+        dense = DenseRows(matrix(as_array(features)))
         return Batch(
             dense,
             lambda start, end, version: self.score(model, dense.values[start:end], pinned(version)),
@@ -178,10 +175,10 @@ class Requests:
         )
         return Call(
             "infer",
-            self._open("infer", request),
+            self._open("infer", request, _INFER_CONTEXT),
             results.infer_result_from,
             model,
-            self._context(_INFER_CONTEXT, options),
+            self._context(options),
         )
 
     def about_server(self, method: str, convert: Callable[[Any], T]) -> Call[T]:
@@ -201,9 +198,9 @@ class Requests:
     ) -> Call[T]:
         return Call(method, self._encode(method, arguments), convert, model)
 
-    def _open(self, method: str, request: Any) -> bytes:
+    def _open(self, method: str, request: Any, context_field: int) -> bytes:
         arguments = getattr(ScoringService, f"{method}_args")(request)
-        return self._codec.without_ends(self._encode(method, arguments))
+        return self._codec.open_context(self._encode(method, arguments), context_field)
 
     def _encode(self, method: str, arguments: Any) -> bytes:
         try:
@@ -211,28 +208,31 @@ class Requests:
         except (TypeError, ValueError, OverflowError, AttributeError) as error:
             raise InvalidRequest(f"{method}: cannot be encoded: {error}") from error
 
-    def _context(self, field_id: int, options: CallOptions) -> Context:
+    def _context(self, options: CallOptions) -> Context:
         """There always is one, since an echoed id shows a mixed-up reply even behind a proxy that
         writes its own sequence numbers.
         """
+        if not options and not self._has_traces:
+            request_id = f"{self._id_prefix}-{next(self._id_numbers)}"
+            return Context(request_id, request_id.encode(), self._token)
         if not options.keys() <= _CALL_OPTIONS:
             unknown = min(options.keys() - _CALL_OPTIONS)
             raise TypeError(f"unexpected keyword argument {unknown!r}")
         request_id = options.get("request_id") or f"{self._id_prefix}-{next(self._id_numbers)}"
-        trace = options.get("traceparent") or current_traceparent()
+        trace = options.get("traceparent") or (self._has_traces and current_traceparent())
         try:
             name = request_id.encode()
             rest = self._codec.string_field(_TRACEPARENT_FIELD, trace) if trace else b""
         except (UnicodeError, AttributeError) as error:
             raise InvalidRequest(f"the context cannot be encoded: {error}") from error
-        return Context(field_id, request_id, name, rest + self._token)
+        return Context(request_id, name, rest + self._token)
 
 
 def _tensor(name: str, array: Any) -> Any:
     checked = little_endian(as_array(array), f"input {name!a}")
     return ttypes.Tensor(
         name=name,
-        datatype=datatype_value(checked),
+        datatype=datatype_value(checked.dtype),
         shape=list(checked.shape),
         data=checked.tobytes(),
     )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """When a failed attempt is followed by another. No input or output.
 
-`Conductor.conduct` is the one place that decides. It is a generator: it yields what is to be done
+`Conductor.recover` is the one place that decides. It is a generator: it yields what is to be done
 next (`Attempt`, `Pause`) and is sent the answer of an attempt, or has its error thrown in; clients
-of threads and of asyncio drive the same generator.
+of threads and of asyncio drive the same generator. Calls whose first attempt is answered, which
+are nearly all, do without it.
 """
 
 from __future__ import annotations
@@ -33,9 +34,6 @@ _BUDGET_PER_CALL = 0.1
 
 P = TypeVar("P")
 T = TypeVar("T")
-
-_Begun = tuple[Member[P], int, float]
-"""An attempt: its member, its number, and when it began."""
 
 
 class HedgedError(Exception):
@@ -90,13 +88,17 @@ class RetryBudget:
             return True
 
 
-@dataclass(frozen=True, slots=True)
 class Attempt(Generic[P]):
-    """To be done: send the call to this member."""
+    """To be done: send the call to this member, which expects it."""
 
-    member: Member[P]
-    number: int
-    """From 1."""
+    __slots__ = ("member", "number", "started")
+
+    def __init__(self, member: Member[P], number: int) -> None:
+        self.member = member
+        self.number = number
+        """From 1."""
+        self.started = time.monotonic()
+        member.begin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +112,12 @@ class Pause:
 class HedgeWon(Generic[P]):
     """Sent to the generator in the place of an answer: the second attempt had it first."""
 
-    hedge: Hedge[P]
+    hedge: Attempt[P]
     answer: object
 
 
-class Hedge(Generic[P]):
-    """A second attempt, while the first is still under way."""
-
-    def __init__(self, member: Member[P]) -> None:
-        self.member = member
-        self.started = time.monotonic()
-        member.begin()
+Steps = Generator[Attempt[P] | Pause, Any, Any]
+"""What `Conductor.recover` is."""
 
 
 class Conductor(Generic[P]):
@@ -133,54 +130,61 @@ class Conductor(Generic[P]):
         self._latencies = RecentLatencies()
         self._options = options
 
-    def conduct(
-        self, call: Call[T], deadline: Deadline, observation: Observation | None
-    ) -> Generator[Attempt[P] | Pause, Any, T]:
-        """Leads one call. Returns its answer or raises the error of its last attempt."""
+    def begin(self, call: Call[Any]) -> Attempt[P]:
+        """The first attempt of a call."""
         self.budget.earn()
-        course: _Course[P] | None = None
-        member, number, free = self._first(call), 1, 0
-        while True:
-            started = time.monotonic()
-            member.begin()
-            try:
-                answer: T | HedgeWon[P] = yield Attempt(member, number)
-            except BaseException as error:
-                self._account(member, error)
-                if observation is not None:
-                    observation.attempt_ended(member.name, number, started, error)
-                if not isinstance(error, errors.ThriftscoreError):
-                    raise
-                course = course or _Course()
-                course.note(member, error)
-                following, pause, free = self._following(error, course, deadline, (number, free))
-                _LOG.debug("%s; the next attempt is at %s", error, following.name)
-            else:
-                begun = (member, number, started)
-                return cast("T", self._answered(begun, answer, observation))
-            if pause > 0:
-                yield Pause(pause)
-            member, number = following, number + 1
+        member = self.balancer.choose() or self.balancer.first_to_return()
+        if member is None:
+            raise self.no_address(call)
+        return Attempt(member, 1)
 
-    def _answered(
-        self, attempt: _Begun[P], answer: T | HedgeWon[P], observation: Observation | None
+    def answered(
+        self, attempt: Attempt[P], answer: T | HedgeWon[P], observation: Observation | None
     ) -> T:
         """Takes note of a good answer and returns it."""
-        member, number, started = attempt
-        result = answer
         if isinstance(answer, HedgeWon):
-            hedge, result = answer.hedge, cast("T", answer.answer)
-            member.given_up()
+            attempt.member.given_up()
             if observation is not None:
-                observation.attempt_ended(member.name, number, started, HedgedError())
-            member, number, started = hedge.member, number + 1, hedge.started
-        seconds = time.monotonic() - started
-        member.answered(seconds)
+                observation.attempt_ended(attempt, HedgedError())
+            attempt, answer = answer.hedge, cast("T", answer.answer)
+        seconds = time.monotonic() - attempt.started
+        attempt.member.answered(seconds)
         if self._options.hedge_after == "p95":
             self._latencies.add(seconds)
         if observation is not None:
-            observation.attempt_ended(member.name, number, started, None)
-        return cast("T", result)
+            observation.attempt_ended(attempt, None)
+        return answer
+
+    def recover(
+        self,
+        attempt: Attempt[P],
+        error: BaseException,
+        deadline: Deadline,
+        observation: Observation | None,
+    ) -> Steps[P]:
+        """Leads a call on whose first attempt has failed.
+
+        Returns the answer of a later attempt, or raises the error of the last.
+        """
+        course: _Course[P] = _Course()
+        while True:
+            self._account(attempt.member, error)
+            if observation is not None:
+                observation.attempt_ended(attempt, error)
+            if not isinstance(error, errors.ThriftscoreError):
+                raise error
+            course.note(attempt, error)
+            member, pause = self._following(error, course, deadline)
+            _LOG.debug("%s; the next attempt is at %s", error, member.name)
+            if pause > 0:
+                yield Pause(pause)
+            attempt = Attempt(member, course.number + 1)
+            try:
+                answer = yield attempt
+            except BaseException as failure:
+                error = failure
+            else:
+                return self.answered(attempt, answer, observation)
 
     @property
     def hedges(self) -> bool:
@@ -192,22 +196,16 @@ class Conductor(Generic[P]):
         after = self._options.hedge_after
         return self._latencies.p95_s() if isinstance(after, str) or after is None else after
 
-    def hedge(self, slow: Member[P]) -> Hedge[P] | None:
+    def hedge(self, slow: Attempt[P]) -> Attempt[P] | None:
         """Begins a second attempt, if another member is in service and the budget allows."""
-        member = self.balancer.choose((slow,))
+        member = self.balancer.choose((slow.member,))
         if member is None or not self.budget.spend():
             return None
-        return Hedge(member)
+        return Attempt(member, slow.number + 1)
 
-    def hedge_ended(self, hedge: Hedge[P], error: BaseException | None) -> None:
+    def hedge_ended(self, hedge: Attempt[P], error: BaseException | None) -> None:
         """The second attempt was of no use: it failed, or the first was faster."""
         self._account(hedge.member, HedgedError() if error is None else error)
-
-    def _first(self, call: Call[T]) -> Member[P]:
-        member = self.balancer.choose() or self.balancer.first_to_return()
-        if member is None:
-            raise self.no_address(call)
-        return member
 
     def no_address(self, call: Call[Any]) -> errors.ConnectFailed:
         """The error where no endpoint has an address."""
@@ -227,42 +225,37 @@ class Conductor(Generic[P]):
             member.given_up()
 
     def _following(
-        self,
-        error: errors.ThriftscoreError,
-        course: _Course[P],
-        deadline: Deadline,
-        counts: tuple[int, int],
-    ) -> tuple[Member[P], float, int]:
-        """The member of the next attempt, how long to wait before, and how many were free so far.
+        self, error: errors.ThriftscoreError, course: _Course[P], deadline: Deadline
+    ) -> tuple[Member[P], float]:
+        """The member of the next attempt, and how long to wait before.
 
         Raises `error` where there is to be none. Another address of a name at which nobody can be
         connected to is tried as part of the same attempt: that is not counted.
         """
-        number, free = counts
         if not _may_be_retried(error) or deadline.left_s() <= 0:
             raise error
-        unconnected = isinstance(error, errors.ConnectFailed)
         # One that is out of service may be back already: better than one that has just failed.
         member = self.balancer.choose(course.tried) or self.balancer.first_to_return(course.tried)
-        if member is not None and unconnected:
-            free += member.endpoint == course.last.endpoint
-            if number - free >= self._options.attempts_max:
-                raise error
-            return member, 0.0, free
-        if number - free >= self._options.attempts_max or not self.budget.spend():
+        unsent = isinstance(error, errors.ConnectFailed)
+        if member is not None and unsent:
+            course.uncounted += member.endpoint == course.tried[-1].endpoint
+        if course.number - course.uncounted >= self._options.attempts_max:
+            raise error
+        # Elsewhere there is no load yet of what could not be sent.
+        if not (member is not None and unsent) and not self.budget.spend():
             raise error
         if member is not None:
-            return member, 0.0, free
+            return member, 0.0
         member, pause = self._again(course)
         if pause >= deadline.left_s():
             raise error
-        return member, pause, free
+        return member, pause
 
     def _again(self, course: _Course[P]) -> tuple[Member[P], float]:
         """A member that was tried before, and how long to wait: servers need time to recover."""
         now = time.monotonic()
         barred = {one for one, until in course.barred.items() if until > now}
-        backoff = self._backoff_s(course.failures)
+        backoff = self._backoff_s(course.number)
         member = self.balancer.choose(barred)
         if member is None and not barred:
             member = self.balancer.first_to_return()
@@ -283,18 +276,18 @@ class _Course(Generic[P]):
         self.tried: list[Member[P]] = []
         self.barred: dict[Member[P], float] = {}
         """Members that asked to be left alone, and until when."""
-        self.failures = 0
+        self.number = 0
+        """Of the last attempt."""
+        self.uncounted = 0
+        """Attempts that do not count, since nobody could be connected to."""
 
-    @property
-    def last(self) -> Member[P]:
-        return self.tried[-1]
-
-    def note(self, member: Member[P], error: errors.ThriftscoreError) -> None:
-        self.failures += 1
-        self.tried.append(member)
+    def note(self, attempt: Attempt[P], error: errors.ThriftscoreError) -> None:
+        """An attempt has failed."""
+        self.number = attempt.number
+        self.tried.append(attempt.member)
         pause_ms = getattr(error, "retry_after_ms", 0)
         if pause_ms > 0:
-            self.barred[member] = time.monotonic() + pause_ms / 1000
+            self.barred[attempt.member] = time.monotonic() + pause_ms / 1000
 
 
 def _may_be_retried(error: errors.ThriftscoreError) -> bool:

@@ -35,7 +35,9 @@ _DTYPES = {
     "FP64": np.dtype("<f8"),
 }
 _BY_DTYPE = {dtype: name for name, dtype in _DTYPES.items()}
+_BY_VALUE = {_VALUES[name]: dtype for name, dtype in _DTYPES.items()}
 _FLOATS = ("FP32", "FP64")
+_MATRIX_DTYPES = frozenset(_DTYPES[name] for name in _FLOATS)
 
 
 def datatype_name(value: int) -> str:
@@ -57,12 +59,19 @@ def little_endian(
     return checked
 
 
-def matrix(array: object, what: str) -> NDArray[Any]:
+def matrix(array: object) -> NDArray[Any]:
     """As `little_endian`, of shape (rows, columns) and type float32 or float64."""
-    checked = little_endian(array, what, _FLOATS)
+    if (
+        type(array) is np.ndarray
+        and array.dtype in _MATRIX_DTYPES
+        and array.ndim == 2
+        and array.flags.c_contiguous
+    ):
+        return array
+    checked = little_endian(array, "rows", _FLOATS)
     if checked.ndim != 2:
         raise InvalidRequest(
-            f"{what}: expected shape (rows, columns), received {checked.shape};"
+            f"rows: expected shape (rows, columns), received {checked.shape};"
             " one row is array[np.newaxis, :]"
         )
     return checked
@@ -76,9 +85,9 @@ def vector(array: object, what: str, allowed: Sequence[str]) -> NDArray[Any]:
     return checked
 
 
-def datatype_value(array: NDArray[Any]) -> int:
+def datatype_value(dtype: np.dtype[Any]) -> int:
     """The contract's number for the type of a checked array."""
-    return _VALUES[_BY_DTYPE[array.dtype]]
+    return _VALUES[_BY_DTYPE[dtype]]
 
 
 def memory(array: NDArray[Any]) -> memoryview:
@@ -88,7 +97,7 @@ def memory(array: NDArray[Any]) -> memoryview:
 
 def received_array(data: bytes, datatype: int, shape: Sequence[int]) -> NDArray[Any]:
     """The array in a reply, read-only. Raises ReplyError where bytes and shape do not agree."""
-    dtype = _DTYPES.get(datatype_name(datatype))
+    dtype = _BY_VALUE.get(datatype)
     if dtype is None:
         raise ReplyError(f"datatype {datatype_name(datatype)} came, which has no NumPy array")
     count = 1
