@@ -130,6 +130,8 @@ def main() -> int:
     )
     parser.add_argument("--rows", type=int, default=5)
     options = parser.parse_args()
+    if unknown := set(options.names) - {peer.name for peer in PEERS}:
+        parser.error(f"no such peer: {', '.join(sorted(unknown))}")
     peers = [peer for peer in PEERS if not options.names or peer.name in options.names]
     failures = 0
     with tempfile.TemporaryDirectory() as name:
