@@ -26,8 +26,9 @@ RECORDED = FOLDER / "instruction_counts.json"
 DUMPS = FOLDER.parent / "build" / "instruction_counts"
 
 ALLOWED_RISE = 0.03
-ALLOWED_RISE_ELSEWHERE = 0.25
-"""With another compiler, library or clock: they choose other instructions for the same source."""
+ALLOWED_RISE_ELSEWHERE = 0.6
+"""With another compiler, library or clock, which choose other instructions for the same source:
+Clang 14 takes between 22 % less and 47 % more than GCC 12."""
 
 _DUMP = re.compile(
     r"^desc: Trigger: Client Request: (?P<case>\S+)$.*^totals: (?P<total>\d+)", re.M | re.S

@@ -38,9 +38,9 @@ def test_what_is_recorded_passes(tmp_path: Path) -> None:
     [
         (1.02, {}, False),
         (1.04, {}, True),
-        (1.04, {"compiler": "GCC 99"}, False),
-        (1.30, {"compiler": "GCC 99"}, True),
-        (1.30, {"target": "neon"}, False),
+        (1.50, {"compiler": "GCC 99"}, False),
+        (1.70, {"compiler": "GCC 99"}, True),
+        (1.70, {"target": "neon"}, False),
     ],
 )
 def test_a_rise_fails_beyond_what_the_compiler_may_change(
