@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -127,3 +130,33 @@ def test_the_bench_sample_prints_scores_and_measurements(real_server, tmp_path):
     assert measured.pop("scores") == [[0.25], [0.625]]
     assert measured.keys() == {"p50_us", "p99_us", "rows_per_s"}
     assert all(value > 0 for value in measured.values())
+
+
+def test_the_comparison_measures_this_client_and_the_stock_one(real_server):
+    compare = [sys.executable, SAMPLES / "compare_stock.py", "--endpoint", real_server]
+    compare += ["--model", "linear", "--row", "100,3,20"]
+    compare += ["--callers", "2", "--rounds", "1", "--seconds", "0.05"]
+    done = subprocess.run(compare, capture_output=True, text=True, check=True)
+    measured = json.loads(done.stdout)
+    assert measured["medians"].keys() == {"ours_1", "stock_1", "ours_2", "async_2", "stock_2"}
+    assert measured["ratios"].keys() == {"ours_1", "ours_2", "async_2"}
+    assert all(ratio["throughput"] > 0 for ratio in measured["ratios"].values())
+
+
+def test_the_package_builds_and_holds_what_it_needs(tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "clients/python", source, ignore=shutil.ignore_patterns("*.egg-info"))
+    build = "from setuptools import build_meta as b; b.build_wheel('dist'); b.build_sdist('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
+    (wheel,) = source.glob("dist/*.whl")
+    (archive,) = source.glob("dist/*.tar.gz")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    modules = {
+        str(path.relative_to(ROOT / "clients/python/src"))
+        for path in (ROOT / "clients/python/src").rglob("*.py")
+    }
+    assert modules <= names
+    assert "thriftscore_client/py.typed" in names
+    assert not any("tests" in name for name in names)
+    with tarfile.open(archive) as packed:
+        assert any(name.endswith("/pyproject.toml") for name in packed.getnames())

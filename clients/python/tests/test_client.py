@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
+from opentelemetry import trace
 
 from thriftscore_client import (
     CallTimedOut,
@@ -291,3 +292,21 @@ def test_waiting_for_another_threads_call_counts_in_the_time(scripted_server):
             client.ping(timeout_s=0.05)
         thread.join()
         assert len(errors) == 1
+
+
+def test_the_current_span_is_named_to_the_server_unless_the_call_says_otherwise(
+    scripted_server, recorder
+):
+    trace_id, span_id = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
+    context = trace.SpanContext(trace_id, span_id, is_remote=False, trace_flags=trace.TraceFlags(1))
+    given = "00-11111111111111111111111111111111-2222222222222222-00"
+    with Client(scripted_server.endpoint) as client:
+        client.score("m", ROW)
+        with trace.use_span(trace.NonRecordingSpan(context)):
+            client.score("m", ROW)
+            client.score("m", ROW, traceparent=given)
+    assert [request.context.traceparent for request in recorder.requests] == [
+        None,
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        given,
+    ]
