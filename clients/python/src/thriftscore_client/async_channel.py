@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -99,8 +98,9 @@ class AsyncChannel:
         self, call: Call[T], attempt: Attempt[AsyncPool], deadline: Deadline
     ) -> T | HedgeWon[AsyncPool]:
         """The answer of an attempt, or of the hedge that was faster."""
-        conductor = self._conductor
-        delay_s = conductor.hedge_delay_s() if conductor.hedges else math.inf
+        if self._options.hedge_after is None:
+            return await self._try(call, attempt, deadline)
+        delay_s = self._conductor.hedge_delay_s()
         if delay_s >= deadline.left_s():
             return await self._try(call, attempt, deadline)
         return await self._hedged(call, attempt, deadline, delay_s)

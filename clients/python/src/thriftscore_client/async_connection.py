@@ -25,7 +25,11 @@ class AwaitedExchange(Exchange):
     __slots__ = ("settled", "wake")
 
     def __init__(self, method: str, sequence: int, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(method, sequence)
+        self.method = method
+        self.sequence = sequence
+        self.head = None
+        self.message = b""
+        self.failure = None
         self.settled: asyncio.Future[None] = loop.create_future()
         self.wake = self._wake
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import weakref
 from collections import deque
@@ -131,8 +130,9 @@ class Channel:
         self, call: Call[T], attempt: Attempt[Pool], deadline: Deadline
     ) -> T | HedgeWon[Pool]:
         """The answer of an attempt, or of the hedge that was faster."""
-        conductor = self._conductor
-        delay_s = conductor.hedge_delay_s() if conductor.hedges else math.inf
+        if self._options.hedge_after is None:
+            return self._try(call, attempt, deadline)
+        delay_s = self._conductor.hedge_delay_s()
         if delay_s >= deadline.left_s():
             return self._try(call, attempt, deadline)
         return self._hedged(call, attempt, deadline, delay_s)

@@ -129,8 +129,9 @@ class Codec:
 
         Raises ReplyError unless the message is exactly one reply.
         """
-        result = _empty_result(head)
-        buffer = _Content(message, head[3])
+        method, kind, _, start = head
+        result = _result_class(method)() if kind == _REPLY else _exception(kind)
+        buffer = _Content(message, start)
         protocol = self._threads.protocol
         protocol.trans = buffer
         try:
@@ -156,14 +157,11 @@ class _Content(TMemoryBuffer):  # type: ignore[misc]  # untyped
         return self._buffer
 
 
-def _empty_result(head: Head) -> Any:
-    """What to read a reply into; ReplyError where the message is not a reply."""
-    method, kind, _, _ = head
-    if kind == _REPLY:
-        return _result_class(method)()
-    if kind == TMessageType.EXCEPTION:
-        return TApplicationException()
-    raise ReplyError(f"the message has type {kind}, expected {_REPLY}, a reply")
+def _exception(kind: int) -> Any:
+    """What to read a message into that is not a reply; ReplyError where it is no exception."""
+    if kind != TMessageType.EXCEPTION:
+        raise ReplyError(f"the message has type {kind}, expected {_REPLY}, a reply")
+    return TApplicationException()
 
 
 @lru_cache(maxsize=64)
@@ -171,14 +169,18 @@ def _result_class(method: str) -> Any:
     return getattr(ScoringService, f"{method}_result")
 
 
-@lru_cache(maxsize=64)
+_BINARY_METHODS: dict[str, bytes] = {}
+
+
 def _binary_method(method: str) -> bytes:
     name = method.encode()
-    return _BINARY_HEAD.pack(_BINARY_VERSION | TMessageType.CALL, len(name)) + name
+    head = _BINARY_HEAD.pack(_BINARY_VERSION | TMessageType.CALL, len(name)) + name
+    _BINARY_METHODS[method] = head
+    return head
 
 
 def _binary_call_head(method: str, sequence: int) -> bytes:
-    return _binary_method(method) + _INT.pack(sequence)
+    return (_BINARY_METHODS.get(method) or _binary_method(method)) + _INT.pack(sequence)
 
 
 def _compact_call_head(method: str, sequence: int) -> bytes:

@@ -38,8 +38,8 @@ class Signal:
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
+        self._lock = lock = threading.Lock()
+        lock.acquire()
 
     def set(self) -> None:
         """Ends the present or the next `wait`."""
@@ -59,10 +59,14 @@ class WaitingExchange(Exchange):
     __slots__ = ("is_waiting", "signal", "wake")
 
     def __init__(self, method: str, sequence: int) -> None:
-        super().__init__(method, sequence)
+        self.method = method
+        self.sequence = sequence
+        self.head = None
+        self.message = b""
+        self.failure = None
         self.is_waiting = False
-        self.signal = Signal()
-        self.wake = self.signal.set
+        self.signal = signal = Signal()
+        self.wake = signal.set
 
 
 class Connection:
@@ -72,6 +76,8 @@ class Connection:
         self.ledger: Ledger[WaitingExchange] = Ledger(wire.codec)
         self.lease = Lease()
         self._stream = stream
+        self.is_quiet = stream.is_quiet
+        """True where nothing is left to read and the peer is there. For a connection not in use."""
         self._wire = wire
         self._splitter = wire.framing.splitter()
         self._outbox: deque[Sequence[Buffer]] = deque()
@@ -90,10 +96,6 @@ class Connection:
     def forget(self) -> None:
         """Closes the socket without ending the connection, which another process has as well."""
         self._stream.close()
-
-    def is_quiet(self) -> bool:
-        """True where nothing is left to read and the peer is there. For a connection not in use."""
-        return self._stream.is_quiet()
 
     def call(self, call: Call[T], deadline: Deadline) -> T | Refusal:
         """Sends a call and returns its answer.
@@ -209,11 +211,12 @@ class Connection:
                 if self.ledger.failure is not None:
                     self._close_if_unused()
 
-    def _next_parts(self) -> list[Buffer]:
+    def _next_parts(self) -> Sequence[Buffer]:
         """All parts in the outbox, small ones joined to one."""
-        parts = list(self._outbox.popleft())
+        parts = self._outbox.popleft()
         if not self._outbox:
             return parts
+        parts = list(parts)
         while self._outbox:
             parts.extend(self._outbox.popleft())
         if sum(map(len, parts)) <= JOINED_BYTES_MAX:

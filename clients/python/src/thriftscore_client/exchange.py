@@ -24,15 +24,13 @@ class Exchange:
 
     __slots__ = ("failure", "head", "message", "method", "sequence")
 
+    method: str
+    sequence: int
+    head: Head | None
+    message: Message
+    failure: BaseException | None
     wake: Callable[[], object]
     """Lets the caller look again; called by whoever settles the exchange."""
-
-    def __init__(self, method: str, sequence: int) -> None:
-        self.method = method
-        self.sequence = sequence
-        self.head: Head | None = None
-        self.message: Message = b""
-        self.failure: BaseException | None = None
 
     @property
     def is_settled(self) -> bool:

@@ -8,6 +8,7 @@ A splitter is fed the way asyncio.BufferedProtocol is: the bytes that came next 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Protocol
 
 from thriftscore_client.message_length import MESSAGE_LENGTHS, LengthGenerator
@@ -60,8 +61,13 @@ class _FrameSplitter:
         if self._large is not None:
             return self._large_frame(count)
         available = self._kept + count
-        if self._kept == 0 and count > _LENGTH.size and self._length_at(0) == count - _LENGTH.size:
-            return [bytes(self._start[_LENGTH.size : count])]  # as it nearly always is
+        start = self._start
+        if (
+            self._kept == 0
+            and 4 < count <= self._frame_bytes_max
+            and _LENGTH.unpack_from(start)[0] == count - 4
+        ):
+            return [bytes(start[4:count])]  # as it nearly always is
         messages: list[Message] = []
         position = 0
         while available - position >= _LENGTH.size:
@@ -182,6 +188,12 @@ class Framing:
         self._protocol = protocol
         self._frame_bytes_max = frame_bytes_max
         self._header = bytes([2 if protocol == "compact" else 0, 0, 0, 0])
+        self.prefix: Callable[[int, int], bytes] = {
+            "framed": lambda length, _sequence: _LENGTH.pack(length),
+            "unframed": lambda _length, _sequence: b"",
+            "header": self._header_prefix,
+        }[transport]
+        """What goes before a message, by its length and number."""
 
     def splitter(self) -> Splitter:
         """A splitter for a new connection."""
@@ -191,12 +203,7 @@ class Framing:
             self._frame_bytes_max
         )
 
-    def prefix(self, length: int, sequence: int) -> bytes:
-        """What goes before a message of `length` bytes."""
-        if self._transport == "framed":
-            return _LENGTH.pack(length)
-        if self._transport == "unframed":
-            return b""
+    def _header_prefix(self, length: int, sequence: int) -> bytes:
         start = _HEADER_START.pack(_HEADER_MAGIC, 0, sequence, len(self._header) // 4)
         header = start + self._header
         return _LENGTH.pack(len(header) + length) + header

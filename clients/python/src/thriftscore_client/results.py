@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from thriftscore_client.codec import ReplyError
 from thriftscore_client.errors import ErrorCode
-from thriftscore_client.tensors import datatype_name, received_array
+from thriftscore_client.tensors import FLOAT_DTYPES, datatype_name, received_array
 
 _CODES = {code.value: code for code in ErrorCode}
 
@@ -188,8 +188,18 @@ class ModelStatistics:
 
 def score_result_from(struct: Any, rows: int) -> ScoreResult:
     """From a ScoreResponse to a request of `rows` rows."""
-    scores = _matrix(struct, struct.scores, rows)
-    return ScoreResult(scores, struct.model_version, struct.request_id)
+    dtype = FLOAT_DTYPES.get(struct.datatype)
+    data = struct.scores
+    if (
+        dtype is None
+        or rows < 1
+        or struct.rows != rows
+        or rows * struct.columns * dtype.itemsize != len(data)
+    ):
+        data = _matrix(struct, data, rows)  # finds out what is wrong, or is rare
+    else:
+        data = np.frombuffer(data, dtype).reshape(rows, struct.columns)
+    return ScoreResult(data, struct.model_version, struct.request_id)
 
 
 def normalize_result_from(struct: Any, rows: int) -> NormalizeResult:

@@ -9,13 +9,14 @@ are nearly all, do without it.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -72,16 +73,19 @@ class RetryBudget:
 
     def __init__(self) -> None:
         self._tokens = _BUDGET_START
+        self._calls = itertools.count()
+        self._calls_earned = 0
         self._lock = threading.Lock()
-
-    def earn(self) -> None:
-        """For each call."""
-        with self._lock:
-            self._tokens = min(_BUDGET_MAX, self._tokens + _BUDGET_PER_CALL)
+        self.earn: Callable[[], int] = self._calls.__next__
+        """For each call. Only counts, since each call must pay for it."""
 
     def spend(self) -> bool:
         """Takes a token; False where none is left."""
         with self._lock:
+            calls = next(self._calls)
+            earned = _BUDGET_PER_CALL * (calls - self._calls_earned)
+            self._calls_earned = calls + 1
+            self._tokens = min(_BUDGET_MAX, self._tokens + earned)
             if self._tokens < 1:
                 return False
             self._tokens -= 1
@@ -186,14 +190,11 @@ class Conductor(Generic[P]):
             else:
                 return self.answered(attempt, answer, observation)
 
-    @property
-    def hedges(self) -> bool:
-        """True where a slow attempt may get a second one beside it."""
-        return self._options.hedge_after is not None and len(self.balancer.members) > 1
-
     def hedge_delay_s(self) -> float:
         """How long to wait for an answer before a second attempt; infinite while unknown."""
         after = self._options.hedge_after
+        if len(self.balancer.members) < 2:
+            return math.inf
         return self._latencies.p95_s() if isinstance(after, str) or after is None else after
 
     def hedge(self, slow: Attempt[P]) -> Attempt[P] | None:

@@ -56,7 +56,10 @@ class SocketStream:
     def send(self, parts: Sequence[Buffer], deadline: Deadline) -> None:
         """Sends without waiting as long as the kernel takes the bytes."""
         if len(parts) == 1:
-            sent = self._try(self._socket.send, parts[0])
+            try:
+                sent = self._socket.send(parts[0], socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                sent = 0
             if sent == len(parts[0]):
                 return
             parts = [memoryview(parts[0])[sent:]]

@@ -37,6 +37,8 @@ _DTYPES = {
 _BY_DTYPE = {dtype: name for name, dtype in _DTYPES.items()}
 _BY_VALUE = {_VALUES[name]: dtype for name, dtype in _DTYPES.items()}
 _FLOATS = ("FP32", "FP64")
+FLOAT_DTYPES = {_VALUES[name]: _DTYPES[name] for name in _FLOATS}
+"""The types that scores may have, by the contract's numbers."""
 _MATRIX_DTYPES = frozenset(_DTYPES[name] for name in _FLOATS)
 
 
