@@ -14,6 +14,13 @@ type run struct {
 	call     *call
 	deadline time.Time
 	tried    []visit
+	first    [2]visit // where tried begins: most calls need no more
+}
+
+func newRun(call *call, deadline time.Time) *run {
+	created := &run{call: call, deadline: deadline}
+	created.tried = created.first[:0]
+	return created
 }
 
 // visit is an attempt at a backend.

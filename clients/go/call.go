@@ -68,8 +68,8 @@ func (s *callSettings) setTimeLeft(deadline time.Time) {
 	if s.context == nil {
 		return
 	}
-	left := int32(min(max(1, time.Until(deadline).Milliseconds()), math.MaxInt32))
-	s.context.DeadlineMs = &left
+	s.deadlineMs = int32(min(max(1, time.Until(deadline).Milliseconds()), math.MaxInt32))
+	s.context.DeadlineMs = &s.deadlineMs
 }
 
 // read reads the reply, which must be all of its message. Errors are a thrift.TApplicationException
@@ -93,8 +93,7 @@ func (c *call) read(codec *codec, received []byte) (reply any, err error) {
 		return nil, violation("expected a reply to %s, received message type %d",
 			c.method, parsed.kind)
 	}
-	var declared *thriftscoreidl.ScoringError
-	if err != nil && !errors.As(err, &declared) {
+	if err != nil && !isDeclared(err) {
 		return nil, violation("the reply to %s cannot be read: %w", c.method, err)
 	}
 	if rest := len(from.unread); rest > 0 {
@@ -104,6 +103,11 @@ func (c *call) read(codec *codec, received []byte) (reply any, err error) {
 		return nil, exception
 	}
 	return reply, err
+}
+
+func isDeclared(err error) bool {
+	var declared *thriftscoreidl.ScoringError
+	return errors.As(err, &declared)
 }
 
 // outcome is a generated result struct.

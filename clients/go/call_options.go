@@ -15,7 +15,11 @@ type CallOption func(*callSettings)
 type callSettings struct {
 	model   string
 	version string
-	context *thriftscoreidl.RequestContext
+	context *thriftscoreidl.RequestContext // nil where the method has none
+
+	// What context points to, so that it takes one allocation for all.
+	ownContext thriftscoreidl.RequestContext
+	deadlineMs int32
 }
 
 // WithVersion asks for a version of the model by number ("3") or label ("stable") instead of its
@@ -37,7 +41,8 @@ func WithTraceparent(traceparent string) CallOption {
 
 // settings applies the options to a call for a model.
 func (c *Client) settings(model string, options []CallOption) *callSettings {
-	settings := &callSettings{model: model, context: &thriftscoreidl.RequestContext{}}
+	settings := &callSettings{model: model}
+	settings.context = &settings.ownContext
 	if c.options.AuthToken != "" {
 		settings.context.AuthToken = &c.options.AuthToken
 	}

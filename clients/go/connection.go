@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -217,10 +216,13 @@ func (c *connection) flush(own *ticket) error {
 // a chance to go out even where that deadline is over. The caller holds sending.
 func (c *connection) write(own *ticket, data []byte) error {
 	var count int
-	err := os.ErrDeadlineExceeded
-	for try := 0; try < stalledTriesMax && count == 0 && isTimeout(err); try++ {
+	var err error
+	for range stalledTriesMax {
 		if err = c.beginWrite(own); err == nil {
 			count, err = c.socket.Write(data)
+		}
+		if err == nil || count > 0 || !isTimeout(err) {
+			break
 		}
 	}
 	c.mutex.Lock()

@@ -46,7 +46,7 @@ func groupServer(t *testing.T, size int) string {
 }
 
 // serveConnections lets a function serve each connection until the test ends.
-func serveConnections(t *testing.T, serve func(net.Conn)) string {
+func serveConnections(t testing.TB, serve func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -37,7 +37,7 @@ func (c *Client) call(ctx context.Context, call *call) (any, error) {
 		return nil, c.transportError(ctx, where{call, c.endpoints, 0}, "wait", err)
 	}
 	c.budget.earn()
-	run := &run{call: call, deadline: deadline}
+	run := newRun(call, deadline)
 	if c.options.Hedging {
 		return c.runHedged(ctx, run)
 	}
@@ -192,6 +192,9 @@ func (c *Client) exchange(ctx context.Context, call *call, at *backend, limit li
 }
 
 func patience(err error) time.Duration {
+	if err == nil {
+		return 0
+	}
 	var answer *ServerError
 	if errors.As(err, &answer) {
 		return answer.RetryAfter

@@ -170,16 +170,3 @@ func BenchmarkRoundTrip(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkCall is a whole call over TCP to a server in this process.
-func BenchmarkCall(b *testing.B) {
-	server := newScriptedServer(b, &echo{})
-	client := newClient(b, server.endpoint(), Options{Timeout: schedulingSlack})
-	features := benchmarkFeatures(1)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := client.Score(context.Background(), "m", features); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
