@@ -97,7 +97,7 @@ final class Replies {
 
   /** Finds an answer that a proxy or server has given to the wrong caller. */
   private static void requireEcho(String sent, String received) throws ProtocolException {
-    if (!sent.isEmpty() && !sent.equals(received)) {
+    if (!sent.equals(received == null ? "" : received)) {
       throw new ProtocolException(
           "sent request id \"" + sent + "\", received \"" + received + "\"");
     }

@@ -31,6 +31,7 @@ class RepliesTest {
   @Test
   void refusesScoresForAnotherRequest() {
     violates("sent request id \"r-2\", received \"r-1\"", reply(), 2, "r-2");
+    violates("sent request id \"\", received \"r-1\"", reply(), 2, "");
     ScoreResponse silent = reply();
     silent.unsetRequest_id();
     violates("sent request id \"r-1\", received \"null\"", silent, 2, "r-1");
