@@ -79,7 +79,7 @@ func (c *Client) runHedged(ctx context.Context, run *run) (any, error) {
 	attempts, cancel := context.WithCancelCause(ctx)
 	defer cancel(errHedged)
 	ended := make(chan ending, 2)
-	c.startAttempt(attempts, run, first.to, ended)
+	c.startAttempt(attempts, run, first, ended)
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	for running := 1; running > 0; {
@@ -103,26 +103,26 @@ func (c *Client) runHedged(ctx context.Context, run *run) (any, error) {
 }
 
 // chooseHedge finds a server in service that the call was not sent to, if the budget allows.
-func (c *Client) chooseHedge(ctx context.Context, run *run) (*backend, bool) {
+func (c *Client) chooseHedge(ctx context.Context, run *run) (choice, bool) {
 	if run.attempts() >= c.options.AttemptsMax {
-		return nil, false
+		return choice{}, false
 	}
 	chosen, err := c.choose(ctx, run)
 	if err != nil {
-		return nil, false
+		return choice{}, false
 	}
 	if !chosen.isFresh || !c.budget.spend() {
 		chosen.forgo()
-		return nil, false
+		return choice{}, false
 	}
-	return chosen.to, true
+	return chosen, true
 }
 
-func (c *Client) startAttempt(ctx context.Context, run *run, at *backend, ended chan<- ending) {
-	begun := run.visit(at)
-	limit := c.limits(run, time.Now())
+func (c *Client) startAttempt(ctx context.Context, run *run, chosen choice, ended chan<- ending) {
+	limit := c.limits(run, chosen)
+	begun := run.visit(chosen.to)
 	go func() {
 		reply, err := c.attempt(ctx, run.call, begun, limit)
-		ended <- ending{at, reply, err}
+		ended <- ending{begun.at, reply, err}
 	}()
 }

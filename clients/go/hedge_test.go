@@ -76,8 +76,8 @@ func TestHedgesCostTheBudget(t *testing.T) {
 	sent.visit(backends[0])
 	client.budget.tokens.Store(tokenPrice)
 	hedged, isFound := client.chooseHedge(context.Background(), sent)
-	if !isFound || hedged != backends[1] || client.budget.tokens.Load() != 0 {
-		t.Errorf("hedged at %v, %d tokens are left", hedged, client.budget.tokens.Load())
+	if !isFound || hedged.to != backends[1] || client.budget.tokens.Load() != 0 {
+		t.Errorf("hedged at %v, %d tokens are left", hedged.to, client.budget.tokens.Load())
 	}
 	if _, isFound = client.chooseHedge(context.Background(), sent); isFound {
 		t.Error("hedged without a token")

@@ -76,7 +76,8 @@ func (c *Client) runAttempts(ctx context.Context, run *run, err error) (any, err
 		case err != nil:
 			c.logRetry(run.call, chosen, err)
 		}
-		reply, failed := c.attempt(ctx, run.call, run.visit(chosen.to), c.limits(run, time.Now()))
+		limit := c.limits(run, chosen)
+		reply, failed := c.attempt(ctx, run.call, run.visit(chosen.to), limit)
 		run.ended(chosen.to, patience(failed))
 		if failed == nil {
 			return reply, nil
@@ -152,13 +153,17 @@ func (c *Client) attempt(ctx context.Context, call *call, visit visit, limit lim
 	reply, failed := c.exchange(ctx, call, at, limit)
 	at.outstanding.Add(-1)
 	now := time.Now()
+	if failed == nil && now.After(limit.end) {
+		// A process that had no processor finds a late reply before it finds that it is late.
+		failed = &callError{"read", os.ErrDeadlineExceeded}
+	}
 	if failed == nil {
 		if at.succeeded(now, now.Sub(begin)) {
 			c.log(slog.LevelInfo, "server is back", slog.String("endpoint", at.name))
 		}
 		c.latencies.add(now.Sub(begin))
 	} else {
-		err = c.callerError(ctx, where{call, at.name, visit.number}, failed)
+		err = c.attemptError(ctx, where{call, at.name, visit.number}, limit, failed)
 		c.noteFailure(at, now, err)
 	}
 	if report := c.options.Observer.Attempt; report != nil {
@@ -171,15 +176,37 @@ func (c *Client) attempt(ctx context.Context, call *call, visit visit, limit lim
 }
 
 // limits are when an attempt must be connected and when it must be over.
-type limits struct{ connect, end time.Time }
-
-// limits leaves a call that can be tried elsewhere half of its time for that.
-func (c *Client) limits(run *run, begin time.Time) limits {
-	if run.attempts()+1 < c.options.AttemptsMax && c.resolver.count() > 1 {
-		return limits{begin.Add(run.deadline.Sub(begin) / 2), run.deadline}
-	}
-	return limits{run.deadline, run.deadline}
+type limits struct {
+	connect, end time.Time
+	isTrial      bool // ends before the call does
 }
+
+// limits leaves a call that can be tried elsewhere half of its time for that, where it cannot
+// connect, or gets no answer from a server that it is to find out about.
+func (c *Client) limits(run *run, chosen choice) limits {
+	limit := limits{connect: run.deadline, end: run.deadline}
+	if run.attempts()+1 >= c.options.AttemptsMax || c.resolver.count() < 2 {
+		return limit
+	}
+	limit.connect = time.Now().Add(time.Until(run.deadline) / 2)
+	if chosen.isProbe {
+		limit.end, limit.isTrial = limit.connect, true
+	}
+	return limit
+}
+
+// attemptError is callerError, except that a trial which took too long is like a lost connection.
+func (c *Client) attemptError(ctx context.Context, at where, limit limits, failed error) error {
+	err := c.callerError(ctx, at, failed)
+	isLate := errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrConnectFailed)
+	if limit.isTrial && isLate {
+		return c.transportError(ctx, at, "read", errNoAnswer)
+	}
+	return err
+}
+
+// errNoAnswer is why a call is tried elsewhere that found a server still out of service.
+var errNoAnswer = errors.New("no answer from a server that was out of service")
 
 // exchange takes a connection and makes the call on it.
 func (c *Client) exchange(ctx context.Context, call *call, at *backend, limit limits) (any, error) {

@@ -253,6 +253,24 @@ func TestServerThatIsDownIsPassedOverUntilItIsBack(t *testing.T) {
 	}
 }
 
+// A server that accepts connections before it can answer must not cost a call all of its time.
+func TestCallThatFindsAServerStillOutOfServiceIsTriedElsewhere(t *testing.T) {
+	silent, alive := newScriptedServer(t, &echo{}, silence), newScriptedServer(t, &echo{})
+	var attempts attemptLog
+	client := newClient(t, silent.endpoint()+","+alive.endpoint(), Options{
+		Timeout: time.Second, Observer: attempts.observer(),
+	})
+	first := (*client.resolver.current.Load())[0]
+	first.failed(time.Now().Add(-time.Hour), &TransportError{Err: ErrConnectFailed})
+	expectEcho(t, client, 1)
+	if attempts.count() != 2 || !errors.Is(attempts.reports[0].Err, ErrConnectionLost) {
+		t.Errorf("observed %+v", attempts.reports)
+	}
+	if state, _ := first.standingAt(time.Now()); state == inService {
+		t.Error("the server is in service")
+	}
+}
+
 func TestWhereAllServersAreDownEachCallStillTries(t *testing.T) {
 	dead := deadEndpoint(t)
 	client := newClient(t, dead, Options{Timeout: schedulingSlack, AttemptsMax: 1})
