@@ -23,7 +23,7 @@ from stock_server import SocketServer
 CONNECTIONS_MAX = 256
 FRAME_BYTES_MAX = 16_384_000
 IDLE_TIMEOUT_S = 60.0
-LATE_BY_S = 0.05
+LATE_BY_S = 0.5
 
 
 @dataclass
@@ -124,7 +124,7 @@ BEHAVIOURS = (*REPLIES, *ACTS, AFTER_HEADER, ON_ACCEPT)
 
 
 class HostileServer:
-    """Serves 127.0.0.1 while its `with` block runs.
+    """Serves 127.0.0.1 while its `with` block runs, or until it is closed.
 
     `behaviours` take turns at the calls to be answered wrongly: the odd ones by the order in which
     their first bytes were read, or with `always` all. ON_ACCEPT stands alone: it resets the odd
@@ -148,9 +148,14 @@ class HostileServer:
     def __enter__(self) -> HostileServer:
         return self
 
-    def __exit__(self, *failure: object) -> None:
-        self._stopping.set()
-        self._server.__exit__(*failure)
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all connections; may be called again."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._server.__exit__()
 
     def _serve(self, connection: socket.socket) -> None:
         if not self._places.acquire(blocking=False):
@@ -209,15 +214,23 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
+def signal_numbers(*awaited: signal.Signals) -> socket.socket:
+    """A socket to read the numbers of signals from, whichever thread they are delivered to."""
+    read, written = socket.socketpair()
+    written.setblocking(False)
+    signal.set_wakeup_fd(written.detach())
+    for number in awaited:
+        signal.signal(number, lambda *_: None)
+    return read
+
+
 def main() -> None:
     arguments = parse_arguments()
-    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
-    # Before any thread starts, which would otherwise take them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    signals = signal_numbers(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     behaviours = arguments.behaviour.split(",")
     with HostileServer(*behaviours, always=arguments.always, port=arguments.port) as server:
         print(json.dumps({"port": int(server.endpoint.rpartition(":")[2])}), flush=True)
-        while signal.sigwait(signals) == signal.SIGUSR1:
+        while signals.recv(1)[0] == signal.SIGUSR1:
             print(json.dumps(asdict(server.counts)), flush=True)
     print(json.dumps(asdict(server.counts)), flush=True)
 
