@@ -56,8 +56,8 @@ func compare(arguments []string, output io.Writer) error {
 	endpoint := flags.String("endpoint", "127.0.0.1:9090", "host:port")
 	model := flags.String("model", "", "name of the model")
 	columns := flags.Int("columns", 3, "features of the model")
-	rounds := flags.Int("rounds", 5, "how often each measurement is repeated")
-	seconds := flags.Float64("seconds", 1, "how long each takes")
+	rounds := flags.Int("rounds", 15, "how often each measurement is repeated")
+	seconds := flags.Float64("seconds", 0.4, "how long each takes")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
