@@ -26,7 +26,7 @@ from rpc.machine import ROOT, commit, machine, versions
 from rpc.measure import Bench
 from rpc.models import SEED
 from rpc.scenarios import PEAK, SCENARIOS, Scenario
-from rpc.subjects import subjects
+from rpc.subjects import NATIVE, subjects
 
 SCHEMA = 1
 RESULTS = ROOT / "benchmarks" / "results"
@@ -90,7 +90,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         if asked(CONNECTING):
             samples += connection_samples(servers, SCRATCH, rounds, tell)
         if asked(CLIENTS):
-            samples += client_samples(SCRATCH, tell)
+            samples += client_samples(servers[NATIVE], SCRATCH, rounds, tell)
         embedded = list(embedded_samples(SCRATCH, rounds, tell)) if asked(EMBEDDED) else []
     return {
         "schema": SCHEMA,

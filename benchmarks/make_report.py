@@ -10,6 +10,8 @@ from pathlib import Path
 from reporting import tables
 from reporting.plots import draw_all
 from reporting.results import Results
+from rpc.clients import CALLERS
+from rpc.clients import scenario as client_scenario
 from rpc.connecting import SCENARIO as CONNECTING
 from rpc.machine import ROOT
 
@@ -32,8 +34,13 @@ def report(results: Results, plots: list[Path]) -> str:
         _losses(results),
         "## Servers",
     ]
+    clients = set(map(client_scenario, CALLERS))
     for scenario in results.scenarios():
-        parts += _scenario(results, scenario)
+        if scenario not in clients:
+            parts += _scenario(results, scenario)
+    if clients & set(results.scenarios()):
+        parts += ["## Clients", tables.clients_table(results)]
+        parts.append("Reproduce: `python benchmarks/compare_servers.py --only clients`")
     if results.facts["embedded"]:
         parts += ["## Embedded, in one process", tables.embedded_table(results)]
         parts.append("Reproduce: `python benchmarks/compare_servers.py --only embedded`")
@@ -75,7 +82,7 @@ def _losses(results: Results) -> str:
 
 
 def _scenario(results: Results, scenario: str) -> list[str]:
-    title = results.facts["scenarios"].get(scenario, scenario)
+    title = results.facts["scenarios"].get(scenario, "connections, each with a request on it")
     make = tables.connections_table if scenario == CONNECTING else tables.scenario_table
     again = f"Reproduce: `python benchmarks/compare_servers.py --only {scenario}`"
     return [f"### {title}", make(results, scenario), again]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reporting.results import Ratio, Results
+from rpc.clients import CALLERS, PROGRAMS, STOCK, scenario
 from rpc.scenarios import PEAK
 from rpc.subjects import ECHO, NATIVE
 
@@ -100,6 +101,25 @@ def connections_table(results: Results, scenario: str) -> str:
     return table(["server", "connections/s", "thriftscore is"], rows)
 
 
+def clients_table(results: Results) -> str:
+    """Each language's client beside the generated one of that language."""
+    rows = []
+    for callers in CALLERS:
+        for language in PROGRAMS:
+            where, stock = scenario(callers), f"{language}_{STOCK}"
+            rows.append(
+                [
+                    f"{language}, {callers} {'caller' if callers == 1 else 'callers'}",
+                    _number(results.median(where, language, "requests_per_s")),
+                    times(results.ratio(where, "requests_per_s", language, stock), spread=True),
+                    _number(results.median(where, language, "p50_us")),
+                    times(results.ratio(where, "p50_us", language, stock), spread=True),
+                ]
+            )
+    titles = ["client", "calls/s", "the generated client's", "p50 µs", "of the generated one's"]
+    return table(titles, rows)
+
+
 def headline_table(results: Results) -> str:
     """Each server's rate at 16 connections, and thriftscore's by it, there and pipelined."""
     rows = []
@@ -148,12 +168,18 @@ def embedded_table(results: Results) -> str:
 def losses(results: Results) -> list[str]:
     """Where a peer was faster than thriftscore, as lines of a list."""
     found = []
-    for scenario in results.scenarios():
-        for server in results.servers(scenario):
-            ratio = results.ratio(scenario, "requests_per_s", NATIVE, server)
+    for name in results.scenarios():
+        for server in results.servers(name):
+            ratio = results.ratio(name, "requests_per_s", NATIVE, server)
             if ratio is not None and ratio.median < 1 and not _is_own(server):
-                title = results.facts["scenarios"].get(scenario, scenario)
+                title = results.facts["scenarios"].get(name, name)
                 found.append(f"{title}: {times(ratio, spread=True)} of {results.title(server)}")
+    for callers in CALLERS:
+        for language in PROGRAMS:
+            stock = f"{language}_{STOCK}"
+            ratio = results.ratio(scenario(callers), "requests_per_s", language, stock)
+            if ratio is not None and ratio.median < 1:
+                found.append(f"{language} client, {callers} callers: {times(ratio, spread=True)}")
     for model, rows, threads in results.embedded_models():
         for library in results.libraries(model):
             ratio = results.speedup(model, rows, threads, library)
