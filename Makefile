@@ -50,9 +50,9 @@ bench-compare: ## Print what changed beyond noise from BASE=<json> to NOW=<json>
 
 bench-engine: $(STAMPS)/peers $(STAMPS)/preset-bench ## Measure the engine, each kernel and the wire codec alone
 	$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,max,rounds
-	cmake --build --preset bench -j $(JOBS)
-	build/bench/cpp/benchmarks/kernels_benchmark
-	build/bench/cpp/benchmarks/wire_benchmark
+	cmake --build --preset bench -j $(JOBS) --target kernels_benchmark wire_benchmark
+	build/release/cpp/benchmarks/kernels_benchmark
+	build/release/cpp/benchmarks/wire_benchmark
 
 fuzz: FUZZ_SECONDS = 0
 fuzz: FUZZERS += model

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 PLACES = {
     "python": sys.executable,
     "peers": str(Path(__file__).parent),
-    "bin": str(ROOT / "build" / "bench" / "bin"),
+    "bin": str(ROOT / "build" / "release" / "bin"),
     "mlserver_python": str(ROOT / "build" / "mlserver-venv" / "bin" / "python"),
 }
 MODEL_NAME = "m"

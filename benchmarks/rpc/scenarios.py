@@ -68,6 +68,13 @@ SCENARIOS = (
         (*COMPILED, "thriftscore_unix", "thriftscore_python"),
         quick=True,
     ),
+    Scenario(
+        "shared",
+        "1 row, 1 connection x 16 under way",
+        Load(connections=1, depth=16),
+        COMPILED,
+        quick=True,
+    ),
     Scenario("features_8", "1 row x 8 features", Load(), COMPILED, "linear_8"),
     Scenario("features_256", "1 row x 256 features", Load(), COMPILED, "linear_256"),
     Scenario("rows_100", "100 rows x 32 features", Load(rows=100), MAIN, quick=True),
