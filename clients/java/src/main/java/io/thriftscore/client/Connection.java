@@ -83,19 +83,10 @@ final class Connection implements Watchdog.Watched {
 
   /** Sends the request; the exchange hears of its outcome, or of the failure to send it. */
   void start(Exchange exchange) throws IOException {
-    long by = exchange.deadline.nanoTime();
     admit(exchange);
-    if (exchange.reads) {
-      readBy = by;
-    } else if (exchange.writes) {
-      writeBy = by;
-    }
-    workers.watchdog().expectBy(by);
+    workers.watchdog().expectBy(exchange.deadline.nanoTime());
     if (exchange.writes) {
       write();
-      if (!exchange.reads) {
-        writeBy = by + NEVER_NANOS;
-      }
     }
   }
 
@@ -110,11 +101,13 @@ final class Connection implements Watchdog.Watched {
       unsent.add(exchange);
       exchange.writes = !writing;
       writing = true;
+      writeBy = exchange.writes ? exchange.deadline.nanoTime() : writeBy;
       boolean alone = pending.size() == 1 && exchange.hasCaller();
       if (!alone) {
         sharedUntil = System.nanoTime() + SHARED_NANOS;
       }
       exchange.reads = alone && !reading;
+      readBy = exchange.reads ? exchange.deadline.nanoTime() : readBy;
       if (!alone && !reading) {
         workers.read(this::readForAll);
       }
@@ -175,6 +168,7 @@ final class Connection implements Watchdog.Watched {
     lock.lock();
     try {
       writing = !unsent.isEmpty();
+      writeBy = writing ? writeBy : System.nanoTime() + NEVER_NANOS;
       return !writing;
     } finally {
       lock.unlock();
@@ -191,7 +185,6 @@ final class Connection implements Watchdog.Watched {
       // Another thread may have closed it, and not have come to this exchange yet.
       exchange.fail(broken);
     } finally {
-      readBy = exchange.deadline.nanoTime() + NEVER_NANOS;
       leaveReading();
     }
   }
@@ -200,6 +193,7 @@ final class Connection implements Watchdog.Watched {
   private void leaveReading() throws IOException {
     lock.lock();
     try {
+      readBy = System.nanoTime() + NEVER_NANOS;
       if (failure == null && pending.isEmpty()) {
         transport.requireNothingMore();
       }

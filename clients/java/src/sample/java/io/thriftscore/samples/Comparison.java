@@ -10,6 +10,7 @@ import io.thriftscore.idl.ScoringService;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -75,7 +76,9 @@ final class Comparison {
     Comparison comparison = new Comparison(flags);
     String endpoint = flags.get("--endpoint");
     ExecutorService threads = Executors.newFixedThreadPool(MANY);
-    try (var client = ThriftscoreClient.connect(endpoint, ClientOptions.DEFAULT)) {
+    // Long enough that a machine which is busy otherwise ends no run.
+    ClientOptions options = ClientOptions.DEFAULT.withTimeout(Duration.ofSeconds(30));
+    try (var client = ThriftscoreClient.connect(endpoint, options)) {
       Callers ours = () -> () -> client.score(comparison.model, comparison.row);
       return comparison.compare(threads, ours, Integer.parseInt(flags.get("--rounds")));
     } finally {
@@ -89,12 +92,15 @@ final class Comparison {
     for (int kind = 0; kind < 4; kind++) {
       measured.add(new ArrayList<>());
     }
-    for (int round = -1; round < rounds; round++) {
-      for (int kind = 0; kind < 4; kind++) {
-        Round one = measure(threads, kind % 2 == 0 ? ours : this::stock, kind < 2 ? 1 : MANY);
-        // The first of all is to warm up.
-        if (round >= 0) {
-          measured.get(kind).add(one);
+    for (int count : new int[] {1, MANY}) {
+      // The first round of all is to warm up. Who goes first changes from round to round.
+      for (int round = -1; round < rounds; round++) {
+        for (int turn = 0; turn < 2; turn++) {
+          int kind = (round + turn) & 1;
+          Round one = measure(threads, kind == 0 ? ours : this::stock, count);
+          if (round >= 0) {
+            measured.get(count == 1 ? kind : 2 + kind).add(one);
+          }
         }
       }
     }

@@ -167,22 +167,19 @@ class PipeliningTest {
     }
   }
 
+  /** Wherever the interrupt finds it: waiting, reading, or writing what others wait for too. */
   @Test
   void anInterruptedCallLeavesTheOthersTheirAnswers() throws Exception {
-    CountDownLatch allAsked = new CountDownLatch(1);
+    CountDownLatch asked = new CountDownLatch(1);
     CountDownLatch interrupted = new CountDownLatch(1);
-    try (HostileServer server =
-            new HostileServer(
-                peer -> {
-                  List<Asked> asked = askAll(peer);
-                  allAsked.countDown();
-                  interrupted.await();
-                  for (Asked one : asked) {
-                    peer.send(one.answer());
-                  }
-                  peer.stall();
-                });
-        ThriftscoreClient client = ThriftscoreClient.connect(server.endpoint(), ONE_CONNECTION)) {
+    HostileServer.Pause untilInterrupted =
+        value -> {
+          asked.countDown();
+          interrupted.await();
+        };
+    try (HostileServer server = HostileServer.always(HostileServer.echo(untilInterrupted));
+        ThriftscoreClient client =
+            ThriftscoreClient.connect(server.endpoint(), ONE_CONNECTION.withAttemptsMax(3))) {
       var others = IntStream.range(1, CALLS).mapToObj(call -> future(client, call)).toList();
       CompletableFuture<Throwable> failure = new CompletableFuture<>();
       Thread caller =
@@ -195,7 +192,7 @@ class PipeliningTest {
                 }
               });
       caller.start();
-      assertTrue(allAsked.await(10, TimeUnit.SECONDS));
+      assertTrue(asked.await(10, TimeUnit.SECONDS));
       caller.interrupt();
       assertEquals(TransportException.ConnectionLost.class, failure.get().getClass());
       interrupted.countDown();
