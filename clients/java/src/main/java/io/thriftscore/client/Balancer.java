@@ -5,8 +5,8 @@ import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * Chooses the backend of an attempt: one that is due for a probe; else the cheaper of two taken at
- * random of those in service that the call has not tried yet; else one that it has tried; else the
- * one that is due back first. Thread-safe.
+ * random of those in service that the call has not tried yet; else one that it has tried; else of
+ * those out of service one that it has not tried, or that is due back first. Thread-safe.
  */
 final class Balancer {
   private final Directory directory;
@@ -78,15 +78,26 @@ final class Balancer {
     return null;
   }
 
-  /** The one that may be asked soonest, ejected or not, in service before others. */
+  /**
+   * The one that may be asked soonest, ejected or not: in service before others, and of others one
+   * that has not just failed this call, which may be back already.
+   */
   private static Backend firstBack(Backend[] all, CallProgress<?> call, long now) {
     Backend best = all[0];
     for (Backend backend : all) {
-      if (wait(backend, call, now) < wait(best, call, now)) {
+      int preference = Integer.compare(reluctance(backend, call), reluctance(best, call));
+      if (preference < 0 || preference == 0 && wait(backend, call, now) < wait(best, call, now)) {
         best = backend;
       }
     }
     return best;
+  }
+
+  private static int reluctance(Backend backend, CallProgress<?> call) {
+    if (backend.isInService()) {
+      return 0;
+    }
+    return call.hasVisited(backend) ? 2 : 1;
   }
 
   private static long wait(Backend backend, CallProgress<?> call, long now) {

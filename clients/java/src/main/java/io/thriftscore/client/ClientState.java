@@ -4,6 +4,7 @@ package io.thriftscore.client;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
@@ -12,6 +13,7 @@ import org.slf4j.LoggerFactory;
 /** What all calls of a client share. Thread-safe. */
 final class ClientState implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(ThriftscoreClient.class);
+  private static final int STRIDE_MIN = 1 << 16;
 
   final ClientOptions options;
   final Workers workers = new Workers();
@@ -24,6 +26,9 @@ final class ClientState implements AutoCloseable {
 
   private final List<Endpoint> endpoints;
   private final AtomicInteger sequence = new AtomicInteger();
+  // Odd, so that every number comes before one comes again.
+  private final int stride =
+      ThreadLocalRandom.current().nextInt(STRIDE_MIN, 2 * STRIDE_MIN) | 1;
   private volatile boolean closed;
 
   ClientState(List<Endpoint> endpoints, ClientOptions options, Directory.Resolver resolver) {
@@ -81,9 +86,12 @@ final class ClientState implements AutoCloseable {
     }
   }
 
-  /** Unique among the calls of a client until 2^32 of them later. */
+  /**
+   * Unique among the calls of a client until 2^32 of them later, and far from those around it: a
+   * reply whose number is slightly wrong answers no call rather than another one.
+   */
   int nextSequence() {
-    return sequence.incrementAndGet();
+    return sequence.addAndGet(stride);
   }
 
   /** True if calls are tried at a second server when the first is slow. */
