@@ -110,7 +110,8 @@ def measure(served: ServerProcess, options: argparse.Namespace) -> None:
         print(
             f"round {round_ + 1}, {rate:,.0f} requests a second:"
             f" p99 {still['latency_us']['p99']:.0f} us still,"
-            f" {moving['latency_us']['p99']:.0f} us with {switches} switches; memory {grown / 1024:+,.0f} KiB;"
+            f" {moving['latency_us']['p99']:.0f} us with {switches} switches;"
+            f" memory {grown / 1024:+,.0f} KiB;"
             f" {moving['errors']} errors, {moving['mismatches']} replies of another request"
         )
     print(f"median ratio of p99: {statistics.median(ratios):.2f}")
