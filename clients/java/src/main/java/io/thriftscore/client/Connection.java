@@ -130,17 +130,35 @@ final class Connection implements Watchdog.Watched {
   private void write() {
     try {
       do {
-        for (Exchange next = nextUnsent(); next != null; next = nextUnsent()) {
-          if (next.isWaiting()) {
-            transport.send(next.request);
-          } else {
-            forget(next);
-          }
+        sendUnsent();
+        if (isShared()) {
+          // Those whose replies came with the last one are about to send too: one write for all.
+          Thread.yield();
+          sendUnsent();
         }
         transport.flush();
       } while (!stopsWriting());
     } catch (IOException broken) {
       close(broken);
+    }
+  }
+
+  private void sendUnsent() throws IOException {
+    for (Exchange next = nextUnsent(); next != null; next = nextUnsent()) {
+      if (next.isWaiting()) {
+        transport.send(next.request);
+      } else {
+        forget(next);
+      }
+    }
+  }
+
+  private boolean isShared() {
+    lock.lock();
+    try {
+      return pending.size() > 1;
+    } finally {
+      lock.unlock();
     }
   }
 
