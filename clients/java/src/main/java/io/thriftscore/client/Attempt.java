@@ -53,6 +53,11 @@ final class Attempt<R> {
 
   /** Waits for a connection to make the exchange on. */
   Connection acquire() throws IOException {
+    Connection ready = backend.connections().tryAcquire();
+    return ready == null ? acquireLater() : ready;
+  }
+
+  private Connection acquireLater() throws IOException {
     Deadline connected = call.deadline.orEarlier(Deadline.after(client.options.connectTimeout()));
     if (client.directory.backends().length > 1) {
       long share = call.deadline.remainingNanos() / CONNECT_SHARE;

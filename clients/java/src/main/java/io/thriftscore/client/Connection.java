@@ -59,9 +59,10 @@ final class Connection implements Watchdog.Watched {
   private volatile boolean draining;
 
   // When the watchdog must act, on the monotonic clock.
-  private volatile long readBy = System.nanoTime() + NEVER_NANOS;
-  private volatile long writeBy = readBy;
-  private volatile long replyBy = readBy;
+  private final long never = System.nanoTime() + NEVER_NANOS;
+  private volatile long readBy = never;
+  private volatile long writeBy = never;
+  private volatile long replyBy = never;
 
   Connection(Transport transport, WireProtocol protocol, Workers workers, Owner owner) {
     this.transport = transport;
@@ -86,7 +87,7 @@ final class Connection implements Watchdog.Watched {
     admit(exchange);
     workers.watchdog().expectBy(exchange.deadline.nanoTime());
     if (exchange.writes) {
-      write();
+      write(exchange);
     }
   }
 
@@ -98,8 +99,10 @@ final class Connection implements Watchdog.Watched {
         throw new IOException("the connection had just been closed", failure);
       }
       pending.add(exchange);
-      unsent.add(exchange);
       exchange.writes = !writing;
+      if (writing) {
+        unsent.add(exchange);
+      }
       writing = true;
       writeBy = exchange.writes ? exchange.deadline.nanoTime() : writeBy;
       boolean alone = pending.size() == 1 && exchange.hasCaller();
@@ -126,18 +129,20 @@ final class Connection implements Watchdog.Watched {
     }
   }
 
-  /** Writes all that is unsent; others that come meanwhile leave theirs here too. */
-  private void write() {
+  /** Writes the exchange and all that is unsent; others that come meanwhile leave theirs here. */
+  private void write(Exchange own) {
     try {
-      do {
+      transport.send(own.request);
+      if (!own.reads) {
+        // Those whose replies came with the last one are about to send too: one write for all.
+        Thread.yield();
         sendUnsent();
-        if (isShared()) {
-          // Those whose replies came with the last one are about to send too: one write for all.
-          Thread.yield();
-          sendUnsent();
-        }
+      }
+      transport.flush();
+      while (!stopsWriting()) {
+        sendUnsent();
         transport.flush();
-      } while (!stopsWriting());
+      }
     } catch (IOException broken) {
       close(broken);
     }
@@ -150,15 +155,6 @@ final class Connection implements Watchdog.Watched {
       } else {
         forget(next);
       }
-    }
-  }
-
-  private boolean isShared() {
-    lock.lock();
-    try {
-      return pending.size() > 1;
-    } finally {
-      lock.unlock();
     }
   }
 
@@ -186,7 +182,7 @@ final class Connection implements Watchdog.Watched {
     lock.lock();
     try {
       writing = !unsent.isEmpty();
-      writeBy = writing ? writeBy : System.nanoTime() + NEVER_NANOS;
+      writeBy = writing ? writeBy : never;
       return !writing;
     } finally {
       lock.unlock();
@@ -211,7 +207,7 @@ final class Connection implements Watchdog.Watched {
   private void leaveReading() throws IOException {
     lock.lock();
     try {
-      readBy = System.nanoTime() + NEVER_NANOS;
+      readBy = never;
       if (failure == null && pending.isEmpty()) {
         transport.requireNothingMore();
       }
@@ -353,7 +349,7 @@ final class Connection implements Watchdog.Watched {
   public long expire(long now) {
     if (now - readBy >= 0 || now - writeBy >= 0) {
       close(new IOException("a call that it was busy with was out of time"));
-      return now + NEVER_NANOS;
+      return never;
     }
     if (now - replyBy >= 0) {
       expireReplies(now);
@@ -367,7 +363,7 @@ final class Connection implements Watchdog.Watched {
     List<Exchange> late = new ArrayList<>();
     lock.lock();
     try {
-      replyBy = now + NEVER_NANOS;
+      replyBy = never;
       for (Exchange exchange : pending) {
         if (exchange.hasCaller() && exchange.isWaiting()) {
           continue;
