@@ -29,7 +29,7 @@ STYLES = {
 }
 PROTOCOLS = ("binary", "compact")
 # The data port in Python takes framed messages only; tests of the server hold it to its refusals.
-SERVED = {"native": ("framed", "unframed", "header"), "python": ("framed",)}
+SERVED = {"native": ("framed", "unframed", "header"), "python": ("framed", "unframed")}
 
 
 def combinations(language: str, io_mode: str) -> list[str]:

@@ -12,11 +12,8 @@ from thrift.Thrift import TApplicationException
 from thrift_wire import (
     TRANSPORTS,
     StockClient,
-    decode,
     encode,
-    encode_as,
     encode_reply,
-    frame,
     score_request,
 )
 
@@ -110,37 +107,6 @@ def test_unframed_and_framed_messages_may_follow_each_other(server):
 
 
 LINEAR = {"model_name": "linear", "values": [100.0, 3.0, 20.0]}
-
-
-@pytest.mark.parametrize("protocol", ["binary", "compact"])
-def test_unframed_message_in_pieces_of_any_size(server, protocol):
-    message = encode(protocol, "score", 3, request=score_request([[100, 3, 20]], request_id="x"))
-    expected = None
-    for cut in range(1, len(message)):
-        with server.connect() as connection:
-            connection.send(message[:cut])
-            connection.send(message[cut:])
-            connection.socket.shutdown(1)
-            reply = connection.read_to_end()
-        assert decode(protocol, reply).success.scores == SCORE
-        assert expected in (None, reply)
-        expected = reply
-
-
-def test_unframed_message_beyond_the_limit_is_refused(start_server):
-    """What exceeds the limit of a frame is served without one, up to the limit of a message."""
-    server = start_server(frame_bytes_max=4_096, message_bytes_max=40_000)
-    for size, served in ((30_000, True), (50_000, False)):
-        with server.connect() as connection:
-            padding = struct.pack(">bhi", 11, 99, size) + bytes(size)
-            ping = encode("binary", "ping", 1)
-            connection.send(ping[:-1] + padding + b"\0")
-            connection.socket.shutdown(1)
-            replied = connection.read_to_end()
-        if served:
-            assert decode("binary", replied).success is True
-        else:
-            assert replied == b""
 
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
@@ -240,16 +206,6 @@ def test_scores_come_while_the_process_holds_the_gil(holder):
         assert during >= 100
     holder.stdin.write("\n")
     assert holder.wait(30) == 0
-
-
-@pytest.mark.parametrize("message_type", [2, 3, 4])
-def test_unframed_message_that_is_no_call(server, message_type):
-    with server.connect() as connection:
-        connection.send(encode_as("binary", ("ping", message_type, 5)))
-        connection.send(frame(encode("binary", "ping", 6)))
-        first = connection.receive(4 + 4 + 4 + 4)
-        assert first[:4] == b"\x80\x01\x00\x03"
-        assert first[-4:] == struct.pack(">i", 5)
 
 
 def test_large_messages_get_the_memory_of_earlier_ones(start_server):

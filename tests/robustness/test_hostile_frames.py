@@ -26,12 +26,6 @@ CLOSED_SILENTLY = {
 
 # What the two ways to serve the port do differently with a stream, and why. None = close.
 DIFFERENCES = {
-    # F-18: only the native loops find the end of a message that has no length before it.
-    "F-18 unframed strict binary": (PING, {"native": "binary", "python": None}),
-    "F-18 unframed compact": (
-        encode("compact", "ping", 7),
-        {"native": "compact", "python": None},
-    ),
     # H-15: the native loops look at each message, the Python server at the first of a connection.
     "H-15 encoding changes": (
         frame(encode("compact", "ping", 7)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One connection: frames in, replies out in the same order, everything bounded.
+"""One connection: messages in, replies out in the same order, everything bounded.
 
 All methods run on the I/O thread of the connection's server. Reading stops while too much is
 unanswered, so a peer that sends faster than it reads is slowed by TCP itself.
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from thriftscore.serving.framing import HTTP_ANSWER, LENGTH, CloseReason, refuse_prefix
 from thriftscore.serving.listeners import peer_name
-from thriftscore.serving.wire_reader import Encoding
+from thriftscore.serving.unframed import UnframedMessage
+from thriftscore.serving.wire_reader import Encoding, MessageError
 
 if TYPE_CHECKING:
     from thriftscore.serving.dispatcher import Ticket
@@ -34,6 +35,9 @@ class ConnectionLimits:
     """What one connection may hold and how long it may take. Times in seconds."""
 
     frame_bytes_max: int = 16_384_000
+    message_bytes_max: int = 104_857_600
+    """Of a message without a frame."""
+    nesting_max: int = 64
     pipeline_calls_max: int = 128
     inflight_bytes_pause: int = 1_048_576
     output_bytes_max: int = 33_554_432
@@ -46,6 +50,8 @@ class ConnectionLimits:
 class Slot:
     """The place of one reply in the order of a connection."""
 
+    framed: bool
+    """Whether the reply gets a frame, as the call had one."""
     ticket: Ticket | None = None
     reply: bytes | None = None
 
@@ -60,6 +66,7 @@ class Connection:
         self._limits = server.limits
         self._encoding: Encoding | None = None
         self._received = bytearray()
+        self._unframed: UnframedMessage | None = None
         self._pending: deque[Slot] = deque()
         self._pending_bytes = 0
         self._output: deque[memoryview] = deque()
@@ -131,42 +138,74 @@ class Connection:
         if self._reading_ended is None:
             self._reading_ended = reason
             self._received.clear()
+            self._unframed = None
             if reason is CloseReason.HTTP:
                 self._send(HTTP_ANSWER)
 
     def _advance(self) -> None:
-        """Does all that can be done now: frames to calls, replies to the socket, closing."""
+        """Does all that can be done now: messages to calls, replies to the socket, closing."""
         if self.closed:
             return
-        self._take_frames()
+        self._take_messages()
         while self._draining and self._wants_more:
             if not self._receive():
                 if not self._received:
                     self._end_reading(CloseReason.DRAINED)
                 break
-            self._take_frames()
+            self._take_messages()
         self._flush()
         self._finish_if_done()
         self._watch()
 
-    def _take_frames(self) -> None:
+    def _take_messages(self) -> None:
         taken = False
-        while self._wants_more and len(self._received) >= LENGTH.size:
-            reason = refuse_prefix(
-                bytes(self._received[: LENGTH.size]), self._limits.frame_bytes_max
-            )
-            if reason is not None:
-                self._end_reading(reason)
-                return
-            end = LENGTH.size + LENGTH.unpack_from(self._received)[0]
-            if len(self._received) < end:
+        while self._wants_more and self._received:
+            encoding = Encoding.detect(self._received)
+            complete = self._take_frame() if encoding is None else self._take_unframed(encoding)
+            if not complete:
                 break
-            with memoryview(self._received) as view:
-                message = bytes(view[LENGTH.size : end])
-            del self._received[:end]
             taken = True
-            self._submit(message)
         self._time_frame(restart=taken)
+
+    def _take_frame(self) -> bool:
+        """Hands the message of a frame over; False where its rest has to come, or it is refused."""
+        if len(self._received) < LENGTH.size:
+            return False
+        reason = refuse_prefix(bytes(self._received[: LENGTH.size]), self._limits.frame_bytes_max)
+        if reason is not None:
+            self._end_reading(reason)
+            return False
+        end = LENGTH.size + LENGTH.unpack_from(self._received)[0]
+        if len(self._received) < end:
+            return False
+        self._submit(self._take(LENGTH.size, end), framed=True)
+        return True
+
+    def _take_unframed(self, encoding: Encoding) -> bool:
+        """The same for a message without a frame, which ends where its arguments do."""
+        if self._unframed is None:
+            self._unframed = UnframedMessage(self._received, encoding, self._limits.nesting_max)
+        try:
+            end = self._unframed.end()
+        except MessageError:  # nobody knows where the next one begins; the reply says what is wrong
+            self._submit(self._take(0, len(self._received)), framed=False)
+            self._end_reading(CloseReason.UNFRAMED)
+            return False
+        if (end or len(self._received)) > self._limits.message_bytes_max:
+            self._end_reading(CloseReason.UNFRAMED_TOO_LONG)
+            return False
+        if end is None:
+            return False
+        self._submit(self._take(0, end), framed=False)
+        return True
+
+    def _take(self, start: int, end: int) -> bytes:
+        """The bytes of a message, which are no longer among those received."""
+        with memoryview(self._received) as view:
+            message = bytes(view[start:end])
+        self._unframed = None
+        del self._received[:end]
+        return message
 
     def _time_frame(self, *, restart: bool) -> None:
         """The clock of a frame runs while its rest is awaited, not while reading is paused."""
@@ -175,7 +214,7 @@ class Connection:
         elif restart or self._frame_deadline is None:
             self._frame_deadline = time.monotonic() + self._limits.frame_time_max_s
 
-    def _submit(self, message: bytes) -> None:
+    def _submit(self, message: bytes, *, framed: bool) -> None:
         encoding = Encoding.detect(message)
         if encoding is None:
             self._end_reading(CloseReason.ENCODING_UNKNOWN)
@@ -183,7 +222,7 @@ class Connection:
             self._end_reading(CloseReason.ENCODING_CHANGED)
         else:
             self._encoding = encoding
-            slot = Slot()
+            slot = Slot(framed)
             self._pending.append(slot)
             self._pending_bytes += len(message)
             slot.ticket = self._server.submit(self, slot, message)
@@ -199,7 +238,8 @@ class Connection:
             if slot.ticket is not None:
                 self._pending_bytes -= len(slot.ticket.message)
             reply = slot.reply or b""
-            self._send(LENGTH.pack(len(reply)))
+            if slot.framed:
+                self._send(LENGTH.pack(len(reply)))
             self._send(reply)
         self._advance()
 

@@ -36,7 +36,7 @@ _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class FramedServer:
-    """Serves framed Thrift on listening sockets, which it owns from now on.
+    """Serves Thrift, framed and unframed, on listening sockets, which it owns from now on.
 
     `start`, `drain`, `stop` and `join` may be called from any thread; all else runs on the I/O
     thread, except `submit`'s completion.

@@ -2,7 +2,8 @@
 """What the first four bytes of a frame may be, and what they are when they are no length.
 
 Every wrong guess of a client shows here: the length of a frame is a positive number below the
-limit, and a browser, a TLS client or an unframed Thrift client sends something else.
+limit, and a browser or a TLS client sends something else. An unframed message starts with a byte
+that no length starts with.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from struct import Struct
 LENGTH = Struct(">I")
 
 _HTTP_METHODS = {b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"CONN", b"OPTI", b"TRAC", b"PATC"}
-_HTTP_TEXT = b"This port speaks Apache Thrift (framed), not HTTP.\n"
+_HTTP_TEXT = b"This port speaks Apache Thrift, not HTTP.\n"
 HTTP_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(_HTTP_TEXT), _HTTP_TEXT)
@@ -30,7 +31,8 @@ class CloseReason(Enum):
     IDLE = "idle timeout"
     HTTP = "HTTP request"
     TLS = "TLS handshake"
-    UNFRAMED = "unframed message"
+    UNFRAMED = "unframed message that cannot be read"
+    UNFRAMED_TOO_LONG = "unframed message longer than the limit"
     FRAME_TOO_LONG = "frame longer than the limit"
     FRAME_EMPTY = "empty frame"
     ENCODING_UNKNOWN = "frame is neither strict binary nor compact"
@@ -67,6 +69,4 @@ def refuse_prefix(prefix: bytes, frame_bytes_max: int) -> CloseReason | None:
         return CloseReason.HTTP
     if prefix[0] == 0x16 and prefix[1] == 0x03:
         return CloseReason.TLS
-    if prefix[:2] == b"\x80\x01" or prefix[:2] in (b"\x82\x21", b"\x82\x81"):
-        return CloseReason.UNFRAMED
     return CloseReason.FRAME_TOO_LONG

@@ -284,6 +284,8 @@ def _admin_limits(config: ServerConfig) -> DispatchLimits:
 def _connection_limits(config: ServerConfig) -> ConnectionLimits:
     return ConnectionLimits(
         frame_bytes_max=config.frame_bytes_max,
+        message_bytes_max=config.message_bytes_max,
+        nesting_max=config.nesting_max,
         pipeline_calls_max=config.pipeline_calls_max,
         inflight_bytes_pause=config.inflight_bytes_pause,
         output_bytes_max=config.output_bytes_max,

@@ -16,19 +16,13 @@ from thrift.Thrift import TType
 
 from thriftscore.serving.wire_reader import (
     BOOL_IN_HEADER,
+    READERS,
     STOP,
-    BinaryReader,
-    CompactReader,
     Encoding,
     Header,
     MessageError,
     Reader,
 )
-
-_READERS: dict[Encoding, type[BinaryReader] | type[CompactReader]] = {
-    Encoding.BINARY: BinaryReader,
-    Encoding.COMPACT: CompactReader,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,7 @@ class MessageCheck:
 
     def __init__(self, message: bytes, encoding: Encoding, limits: MessageLimits) -> None:
         self._data = message
-        self._reader: Reader = _READERS[encoding](message)
+        self._reader: Reader = READERS[encoding](message)
         self._limits = limits
         self._elements_left = limits.elements_max
         self._structs_left = limits.struct_elements_max

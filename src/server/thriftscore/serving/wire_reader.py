@@ -32,6 +32,10 @@ class MessageError(Exception):
     """The bytes are not a message of the protocol; says at which byte and why."""
 
 
+class TruncatedError(MessageError):
+    """The bytes end before the message does."""
+
+
 class Encoding(Enum):
     """The encoding of a message, known from its first byte."""
 
@@ -39,7 +43,7 @@ class Encoding(Enum):
     COMPACT = 0x82
 
     @staticmethod
-    def detect(message: bytes) -> Encoding | None:
+    def detect(message: bytes | bytearray) -> Encoding | None:
         """The encoding that a message starts as; None for neither."""
         first = message[0] if message else 0
         return next((encoding for encoding in Encoding if encoding.value == first), None)
@@ -89,14 +93,14 @@ class Reader(Protocol):
 class _Bytes:
     """What both encodings share: the bytes and a position that never leaves them."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | bytearray) -> None:
         self.data = data
         self.position = 0
 
     def skip(self, size: int) -> None:
         if size > len(self.data) - self.position:
             left = len(self.data) - self.position
-            raise MessageError(f"byte {self.position}: {size} bytes needed, {left} left")
+            raise TruncatedError(f"byte {self.position}: {size} bytes needed, {left} left")
         self.position += size
 
     def unpack(self, layout: Struct) -> tuple[int, ...]:
@@ -146,7 +150,7 @@ class BinaryReader(_Bytes):
             raise MessageError(f"version {version >> 16:#06x} is not 0x8001 (strict binary)")
         start, end = self.take(length)
         (sequence_id,) = self.unpack(_I32)
-        return Header(self.data[start:end], version & 0xFF, sequence_id)
+        return Header(bytes(self.data[start:end]), version & 0xFF, sequence_id)
 
     def field(self, previous_id: int) -> tuple[int, int]:  # noqa: ARG002
         """Reads type and id; the binary protocol has no use for the previous id."""
@@ -209,7 +213,7 @@ class CompactReader(_Bytes):
         sequence_id = self.varint(32)
         start, end = self.text()
         signed = sequence_id - 2**32 if sequence_id > _INT32_MAX else sequence_id
-        return Header(self.data[start:end], version_and_type >> 5, signed)
+        return Header(bytes(self.data[start:end]), version_and_type >> 5, signed)
 
     def take_byte(self) -> int:
         """Reads one byte."""
@@ -277,6 +281,12 @@ class CompactReader(_Bytes):
         if nibble >= len(self._TYPES):
             raise MessageError(f"byte {self.position}: type {nibble} is not defined")
         return int(self._TYPES[nibble])
+
+
+READERS: dict[Encoding, type[BinaryReader] | type[CompactReader]] = {
+    Encoding.BINARY: BinaryReader,
+    Encoding.COMPACT: CompactReader,
+}
 
 
 def _checked_count(count: int) -> int:
