@@ -14,6 +14,7 @@ REPOSITORY ?= repository
 unexport PYTHONDONTWRITEBYTECODE
 
 CPP_SOURCES := $(shell find cpp -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt) CMakeLists.txt
+CLIENT_SOURCES := $(wildcard clients/python/native/*) clients/python/setup.py clients/python/pyproject.toml
 JAVA_SOURCES := $(shell find clients/java/src clients/java/pom.xml -type f)
 PEERS := benchmarks/peers
 PEER_SOURCES := $(wildcard $(PEERS)/cpp/*) $(PEERS)/inference.proto
@@ -84,7 +85,7 @@ $(STAMPS)/venv: requirements.lock | $(STAMPS)/build
 	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
-$(STAMPS)/package: $(STAMPS)/venv $(CPP_SOURCES) pyproject.toml clients/python/pyproject.toml
+$(STAMPS)/package: $(STAMPS)/venv $(CPP_SOURCES) pyproject.toml $(CLIENT_SOURCES)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 	  -e . -e clients/python
 	@touch $@
