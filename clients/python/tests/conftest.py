@@ -19,6 +19,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 
 from thriftscore_client import AttemptEvent, CallEvent
 from thriftscore_client._generated import ScoringService, ttypes
+from thriftscore_client.compiled import SWITCH
 
 ROOT = Path(__file__).parents[3]
 START_TIMEOUT_S = 30
@@ -43,6 +44,12 @@ def real_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(START_TIMEOUT_S)
+
+
+@pytest.fixture(params=["1", "0"], ids=["compiled", "python"])
+def each_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test by the compiled part, and by what stands in for it."""
+    monkeypatch.setenv(SWITCH, request.param)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -158,5 +158,8 @@ def test_the_package_builds_and_holds_what_it_needs(tmp_path):
     assert modules <= names
     assert "thriftscore_client/py.typed" in names
     assert not any("tests" in name for name in names)
+    assert any(name.startswith("thriftscore_client/_fast.") for name in names)
     with tarfile.open(archive) as packed:
-        assert any(name.endswith("/pyproject.toml") for name in packed.getnames())
+        packed_names = packed.getnames()
+    for needed in ("/pyproject.toml", "/native/line.cc", "/native/line.h"):
+        assert any(name.endswith(needed) for name in packed_names)

@@ -23,6 +23,8 @@ from thriftscore_client._generated import ScoringService, ttypes
 
 from .conftest import score_result
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 ROW = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
 

@@ -26,6 +26,8 @@ from thriftscore_client._generated import ScoringService, ttypes
 
 from .conftest import Told, nobody, score_result, wait_until
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 ROW = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 
 

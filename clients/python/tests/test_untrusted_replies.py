@@ -27,6 +27,8 @@ from thriftscore_client._generated import ScoringService, ttypes
 
 from .conftest import encode_reply, framed, score_result
 
+pytestmark = pytest.mark.usefixtures("each_way")
+
 ROW = np.array([[1.0, 2.0, 3.0]], dtype=np.float32)
 
 

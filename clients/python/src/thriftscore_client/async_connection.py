@@ -79,6 +79,11 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Called by asyncio."""
         self._fail(exc or ConnectionResetError("the server closed the connection"))
 
+    @property
+    def takes_calls(self) -> bool:
+        """True while new calls may be sent."""
+        return self.ledger.takes_calls
+
     def close(self, reason: str = "the client was closed") -> None:
         """Ends the calls that are under way and closes; may be called again."""
         self._fail(ConnectionAbortedError(reason))
@@ -107,7 +112,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def _decode(self, call: Call[T], exchange: AwaitedExchange) -> T | Refusal:
         try:
-            return self._wire.decode(call, exchange)
+            return self._wire.decode(call, exchange.received_head(), exchange.message)
         except BaseException:
             self.close("the reply to another call could not be read")
             raise

@@ -10,12 +10,12 @@ from typing import Any, Generic, TypeVar
 from thrift.Thrift import TApplicationException
 
 from thriftscore_client import errors
-from thriftscore_client.codec import ENDS, Codec, Payload, ReplyError
+from thriftscore_client.codec import ENDS, Codec, Head, Payload, ReplyError
+from thriftscore_client.compiled import is_available
 from thriftscore_client.deadline import Deadline
 from thriftscore_client.endpoint import Address
 from thriftscore_client.errors import ErrorCode, Place, Refusal
-from thriftscore_client.exchange import Exchange
-from thriftscore_client.framing import Buffer, FrameError, Framing
+from thriftscore_client.framing import Buffer, FrameError, Framing, Message
 from thriftscore_client.options import ClientOptions
 
 T = TypeVar("T")
@@ -69,8 +69,14 @@ class Wire:
         self.framing = Framing(options.transport, options.protocol, options.frame_bytes_max)
         self.tls = None if options.tls is None else options.tls.context()
         """None = no TLS."""
+        self.frame_bytes_max = options.frame_bytes_max
+        self.is_compiled = (
+            is_available()
+            and self.tls is None
+            and (options.protocol, options.transport) == ("binary", "framed")
+        )
+        """True where connections of threads are those of the compiled module."""
         self._options = options
-        self._frame_bytes_max = options.frame_bytes_max
 
     def server_name(self, address: Address) -> str:
         """The name that a server's certificate must have."""
@@ -87,18 +93,17 @@ class Wire:
                 parts += (codec.string_head(payload.field_id, len(payload.data)), payload.data)
             parts.append(ENDS)
         length = sum(map(len, parts))
-        if length > self._frame_bytes_max:
+        if length > self.frame_bytes_max:
             raise errors.InvalidRequest(
                 f"{call.method}: the message has {length} bytes,"
-                f" frame_bytes_max is {self._frame_bytes_max}"
+                f" frame_bytes_max is {self.frame_bytes_max}"
             )
         parts[0] = self.framing.prefix(length, sequence)
         return [b"".join(parts)] if length <= JOINED_BYTES_MAX else parts
 
-    def decode(self, call: Call[T], exchange: Exchange) -> T | Refusal:
+    def decode(self, call: Call[T], head: Head, message: Message) -> T | Refusal:
         """The converted result, or the error that the server sent. Raises ReplyError."""
-        assert exchange.head is not None
-        result = self.codec.decode(exchange.head, exchange.message)
+        result = self.codec.decode(head, message)
         if isinstance(result, TApplicationException):
             return _thrift_refusal(result)
         error, success = result.error, result.success

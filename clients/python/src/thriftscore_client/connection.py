@@ -89,6 +89,11 @@ class Connection:
         self._gathered = Signal()
         self._patience_s = GATHERING_S
 
+    @property
+    def takes_calls(self) -> bool:
+        """True while new calls may be sent."""
+        return self.ledger.takes_calls
+
     def close(self, reason: str = "the client was closed") -> None:
         """Ends the calls that are under way and closes the stream; may be called again."""
         self._fail(ConnectionAbortedError(reason))
@@ -151,7 +156,7 @@ class Connection:
         if exchange.failure is not None:
             raise exchange.failure
         try:
-            return self._wire.decode(call, exchange)
+            return self._wire.decode(call, exchange.received_head(), exchange.message)
         except BaseException:
             self.close("the reply to another call could not be read")
             raise

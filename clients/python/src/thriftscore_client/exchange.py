@@ -37,6 +37,11 @@ class Exchange:
         """True once there is a reply or a failure."""
         return self.head is not None or self.failure is not None
 
+    def received_head(self) -> Head:
+        """The head of the reply, which must have come."""
+        assert self.head is not None
+        return self.head
+
 
 class Ledger(Generic[E]):
     """The exchanges of one connection that are under way.

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 from thriftscore_client.calls import Wire
 from thriftscore_client.connection import Connection
 from thriftscore_client.deadline import Deadline
 from thriftscore_client.endpoint import Address
+from thriftscore_client.fast_connection import FastConnection
 from thriftscore_client.options import ClientOptions
 from thriftscore_client.shelf import Shelf
 from thriftscore_client.stream import SocketStream, Stream
 from thriftscore_client.tls_stream import TlsStream
+
+AnyConnection = Connection | FastConnection
 
 
 class PoolClosedError(Exception):
@@ -30,13 +34,13 @@ class Pool:
         self.address = address
         self._options = options
         self._wire = wire
-        self._shelf: Shelf[Connection] = Shelf(options)
+        self._shelf: Shelf[AnyConnection] = Shelf(options)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting = 0
         self._closed = False
 
-    def borrow(self, deadline: Deadline, *, heavy: bool) -> Connection:
+    def borrow(self, deadline: Deadline, *, heavy: bool) -> AnyConnection:
         """A sound connection with room for a call; give it back.
 
         Raises PoolClosedError, PoolFullError, and OSError where none can be made.
@@ -54,7 +58,7 @@ class Pool:
                 self._shelf.retire(connection)
             self.give_back(connection)
 
-    def _wait_or_reserve(self, deadline: Deadline, *, heavy: bool) -> Connection | None:
+    def _wait_or_reserve(self, deadline: Deadline, *, heavy: bool) -> AnyConnection | None:
         """A connection, or None and the right to make one."""
         while not self._closed:
             if self._shelf.may_dial:
@@ -72,11 +76,11 @@ class Pool:
                 return connection
         raise PoolClosedError
 
-    def _dial(self, deadline: Deadline) -> Connection:
-        connection: Connection | None = None
+    def _dial(self, deadline: Deadline) -> AnyConnection:
+        connection: AnyConnection | None = None
         try:
             limit = deadline.at_most(self._options.connect_timeout_s)
-            connection = Connection(self._open_stream(limit), self._wire)
+            connection = self._connect(limit)
         finally:
             with self._lock:
                 self._shelf.dialling -= 1
@@ -89,14 +93,19 @@ class Pool:
             raise PoolClosedError
         return connection
 
-    def _open_stream(self, deadline: Deadline) -> Stream:
+    def _connect(self, deadline: Deadline) -> AnyConnection:
         connected = self.address.connect(deadline)
+        if self._wire.is_compiled:
+            return FastConnection(connected, self._wire)
+        return Connection(self._stream(connected, deadline), self._wire)
+
+    def _stream(self, connected: socket.socket, deadline: Deadline) -> Stream:
         if self._wire.tls is None:
             return SocketStream(connected)
         name = self._wire.server_name(self.address)
         return TlsStream.handshake(connected, self._wire.tls, name, deadline)
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: AnyConnection) -> None:
         """The call is over."""
         with self._lock:
             finished = self._shelf.give_back(connection)

@@ -34,10 +34,10 @@ _TRACEPARENT_FIELD, _TOKEN_FIELD = 3, 4  # of RequestContext
 _CACHED_MAX, _CACHED_NAMES_MAX = 1024, 256
 _CALL_OPTIONS = frozenset(CallOptions.__annotations__)
 
-_MATRIX_RESULTS: dict[str, Callable[..., Any]] = {
-    "score": results.score_result_from,
-    "normalize": results.normalize_result_from,
-    "denormalize": results.normalize_result_from,
+_MATRIX_RESULTS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "score": (results.ScoreResult, results.score_result_from),
+    "normalize": (results.NormalizeResult, results.normalize_result_from),
+    "denormalize": (results.NormalizeResult, results.normalize_result_from),
 }
 
 
@@ -80,7 +80,7 @@ class Requests:
         return Call(
             method,
             arguments,
-            partial(_MATRIX_RESULTS[method], rows=count),
+            results.FromMatrix(*_MATRIX_RESULTS[method], count),
             model,
             self._context(options),
             Payload(
@@ -212,14 +212,15 @@ class Requests:
         """There always is one, since an echoed id shows a mixed-up reply even behind a proxy that
         writes its own sequence numbers.
         """
-        if not options and not self._has_traces:
+        trace = current_traceparent() if self._has_traces else None
+        if not options and trace is None:
             request_id = f"{self._id_prefix}-{next(self._id_numbers)}"
             return Context(request_id, request_id.encode(), self._token)
         if not options.keys() <= _CALL_OPTIONS:
             unknown = min(options.keys() - _CALL_OPTIONS)
             raise TypeError(f"unexpected keyword argument {unknown!r}")
         request_id = options.get("request_id") or f"{self._id_prefix}-{next(self._id_numbers)}"
-        trace = options.get("traceparent") or (self._has_traces and current_traceparent())
+        trace = options.get("traceparent") or trace
         try:
             name = request_id.encode()
             rest = self._codec.string_field(_TRACEPARENT_FIELD, trace) if trace else b""

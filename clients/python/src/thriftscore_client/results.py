@@ -6,7 +6,7 @@ The `*_from` functions raise ReplyError where a struct makes no sense.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,6 +184,25 @@ class ModelStatistics:
     method_stats: tuple[MethodStatistics, ...]
     shadow_stats: tuple[ShadowStatistics, ...]
     """One entry for each version that was a shadow of this one."""
+
+
+class FromMatrix:
+    """From the reply to a call from matrix to matrix; called with the generated struct."""
+
+    __slots__ = ("_convert", "make", "rows")
+
+    def __init__(
+        self, make: Callable[[Any, str, str], Any], convert: Callable[[Any, int], Any], rows: int
+    ) -> None:
+        self.make = make
+        """From a matrix that is sound, the model's version and the request id."""
+        self._convert = convert
+        self.rows = rows
+        """Of the request."""
+
+    def __call__(self, struct: Any) -> Any:
+        """Converts. Raises ReplyError."""
+        return self._convert(struct, self.rows)
 
 
 def score_result_from(struct: Any, rows: int) -> ScoreResult:

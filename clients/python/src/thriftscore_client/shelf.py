@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from thriftscore_client.exchange import Ledger
 from thriftscore_client.options import ClientOptions
 
 
@@ -27,10 +26,14 @@ class Lease:
 
 
 class Shared(Protocol):
-    """A connection of either kind."""
+    """A connection of any kind."""
 
-    ledger: Ledger[Any]
     lease: Lease
+
+    @property
+    def takes_calls(self) -> bool:
+        """True while new calls may be sent."""
+        ...
 
 
 C = TypeVar("C", bound=Shared)
@@ -82,7 +85,7 @@ class Shelf(Generic[C]):
         lease = connection.lease
         lease.calls -= 1
         now = time.monotonic()
-        if not connection.ledger.takes_calls or now >= lease.ends_at:
+        if not connection.takes_calls or now >= lease.ends_at:
             self.retire(connection)
         if lease.calls:
             return False
