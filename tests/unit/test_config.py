@@ -124,6 +124,7 @@ def test_environment_of_kubernetes_service_links_is_not_ours():
         "THRIFTSCORE_SERVICE_PORT": "9090",
         "THRIFTSCORE_PORT_9090_TCP": "tcp://10.0.0.1:9090",
         "THRIFTSCORE_PORT_9090_TCP_ADDR": "10.0.0.1",
+        "THRIFTSCORE_CLIENT_COMPILED": "0",
         "THRIFTSCORE_SIMD": "scalar",
     }
     assert load(environment=environment) == load()

@@ -21,8 +21,15 @@ from pydantic.fields import FieldInfo
 from thriftscore.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "THRIFTSCORE_"
-# Read elsewhere: by the kernels and by the command line.
-OTHER_VARIABLES = frozenset({"THRIFTSCORE_SIMD", "THRIFTSCORE_CONFIG", "THRIFTSCORE_DEBUG"})
+# Read elsewhere: by the Python client, the command line and the kernels.
+OTHER_VARIABLES = frozenset(
+    {
+        "THRIFTSCORE_CLIENT_COMPILED",
+        "THRIFTSCORE_CONFIG",
+        "THRIFTSCORE_DEBUG",
+        "THRIFTSCORE_SIMD",
+    }
+)
 # Kubernetes sets these in every pod beside a Service that is called "thriftscore".
 SERVICE_LINK = re.compile(r"THRIFTSCORE_(SERVICE_|PORT_\d+_(TCP|UDP))")
 SERVICE_LINK_URL = re.compile(r"(tcp|udp)://")
