@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="only the headline scenarios")
     parser.add_argument(
-        "--only", metavar="PATTERN", default="*", help="only what is named so, such as 'rows_*'"
+        "--only", metavar="PATTERNS", default="*", help="only what is named so: 'rows_*,clients'"
     )
     parser.add_argument(
         "--servers", metavar="PATTERNS", default="*", help="only servers named so: 'echo,grpc_*'"
@@ -50,12 +50,17 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def matches(name: str, patterns: str) -> bool:
+    """Whether one of the patterns, with commas between them, is that of the name."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns.split(","))
+
+
 def chosen(options: argparse.Namespace) -> list[Scenario]:
     """The scenarios to run; an open loop needs the peak that it is a share of."""
     wanted = [
         scenario
         for scenario in SCENARIOS
-        if (scenario.quick or not options.quick) and fnmatch.fnmatch(scenario.name, options.only)
+        if (scenario.quick or not options.quick) and matches(scenario.name, options.only)
     ]
     peak = next(scenario for scenario in SCENARIOS if scenario.name == PEAK)
     if peak not in wanted and any(scenario.share_of_peak for scenario in wanted):
@@ -67,11 +72,8 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Everything that was asked for, as the JSON file has it."""
     rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
     began = time.monotonic()
-    patterns = options.servers.split(",")
     servers = {
-        name: server
-        for name, server in subjects().items()
-        if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+        name: server for name, server in subjects().items() if matches(name, options.servers)
     }
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with console.status("starting") as status:
@@ -82,7 +84,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
                 console.print(f"[{time.monotonic() - began:4.0f} s] {what}", highlight=False)
 
         def asked(part: str) -> bool:
-            return not options.quick and fnmatch.fnmatch(part, options.only)
+            return not options.quick and matches(part, options.only)
 
         bench = Bench(servers, SCRATCH, rounds, tell)
         bench.run(chosen(options))
