@@ -241,7 +241,8 @@ def test_a_terminal_sees_the_round_the_rate_and_the_latency() -> None:
     with stock_server(CountingHandler()) as server:
         line = ["bench", "--endpoint", server.endpoint, "--method", "ping", "--duration-s", "600"]
         with subprocess.Popen(
-            [*COMMAND, *line],
+            # A job in the background of a script hands an ignored SIGINT on.
+            ["env", "--default-signal=INT", *COMMAND, *line],
             stdout=subprocess.DEVNULL,
             stderr=terminal,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
