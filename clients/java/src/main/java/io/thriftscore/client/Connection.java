@@ -255,9 +255,12 @@ final class Connection implements Watchdog.Watched {
   }
 
   /** The exchange that a reply is for: of its number, and of its method. */
-  private Exchange take(MessageHead head) throws ProtocolException {
+  private Exchange take(MessageHead head) throws IOException {
     lock.lock();
     try {
+      if (failure != null) {
+        throw failure; // it was closed, and its exchanges let go, while the reply was on its way
+      }
       for (Iterator<Exchange> each = pending.iterator(); each.hasNext(); ) {
         Exchange exchange = each.next();
         if (exchange.sequence == head.sequence() && head.isOf(exchange.method)) {
