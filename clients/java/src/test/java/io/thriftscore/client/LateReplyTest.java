@@ -22,7 +22,7 @@ class LateReplyTest {
   private static final int CALLS_PER_THREAD = 2_000;
 
   /** Every eighth answer comes after its caller's timeout. */
-  private static final int LATE_EVERY = 8;
+  private static final int LATE_EVERY = 20;
 
   private final AtomicInteger answered = new AtomicInteger();
   private final AtomicInteger timedOut = new AtomicInteger();
@@ -31,14 +31,14 @@ class LateReplyTest {
   void neverReachesAnotherCall() throws Exception {
     ClientOptions options =
         ClientOptions.DEFAULT
-            .withTimeout(Duration.ofMillis(5))
+            .withTimeout(Duration.ofMillis(25))
             .withConnectTimeout(Duration.ofSeconds(5))
             .withAttemptsMax(1)
             .withConnectionsMax(8);
     HostileServer.Pause lateness =
         value -> {
           if (value % LATE_EVERY == 0) {
-            TimeUnit.MILLISECONDS.sleep(6);
+            TimeUnit.MILLISECONDS.sleep(30);
           }
         };
     ExecutorService threads = Executors.newFixedThreadPool(THREADS);
