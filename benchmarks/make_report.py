@@ -73,8 +73,8 @@ def _how(results: Results) -> str:
         f" requests made before; the first counts latency in an open loop from when a request was"
         f" due, the second from when it could be sent. All servers compute with thriftscore's"
         f" engine (MLServer: with scikit-learn), so that the tables compare the serving."
-        f" gRPC C++ is the distribution's package, which keeps some debug checks; it does better where"
-        f" calls share a connection, which has a table of its own."
+        f" gRPC C++ is the distribution's package, which keeps some debug checks; it does better"
+        f" where calls share a connection, which has a table of its own."
     )
 
 
