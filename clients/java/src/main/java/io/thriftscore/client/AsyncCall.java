@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.thrift.TException;
 
 /**
@@ -22,6 +23,7 @@ final class AsyncCall<R> {
   private final ClientState client;
   private final CallProgress<R> call;
   private final CompletableFuture<R> future = new CompletableFuture<>();
+  private final AtomicBoolean over = new AtomicBoolean();
 
   // Guarded by the lock of this object.
   private final List<Sent<R>> sent = new ArrayList<>(1);
@@ -128,14 +130,20 @@ final class AsyncCall<R> {
   private void finish(AsyncExchange exchange) {
     try {
       R result = exchange.attempt.finish(exchange.connection, exchange.reply());
-      if (future.complete(result)) {
+      if (isFirstToEnd()) {
         client.ended(call, null);
+        future.complete(result);
       }
     } catch (IOException | TException failure) {
       failed(exchange.attempt.failed(failure));
     } catch (RuntimeException defect) {
       future.completeExceptionally(defect);
     }
+  }
+
+  /** True once, for the attempt that decides; the observer hears of it before the caller does. */
+  private boolean isFirstToEnd() {
+    return !future.isDone() && over.compareAndSet(false, true);
   }
 
   private void failed(ThriftscoreException failure) {
@@ -150,8 +158,9 @@ final class AsyncCall<R> {
       last = running == 0;
     }
     // Where another attempt is under way, its answer may still be a good one.
-    if (last && future.completeExceptionally(failure)) {
+    if (last && isFirstToEnd()) {
       client.ended(call, failure);
+      future.completeExceptionally(failure);
     }
   }
 
