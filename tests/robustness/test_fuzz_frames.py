@@ -7,7 +7,7 @@ import threading
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from thrift_wire import encode, frame, score_request
+from thrift_wire import encode, frame, header_frame, score_request
 
 from thriftscore._generated.ttypes import InferRequest, SparseScoreRequest, Tensor
 
@@ -32,9 +32,10 @@ GOOD = [
 
 
 @st.composite
-def damaged(draw):
-    """A good message with some bytes replaced, removed or added."""
-    message = bytearray(draw(st.sampled_from(GOOD)))
+def damaged(draw, *, header=False):
+    """A good message with some bytes replaced, removed or added, those of its THeader included."""
+    good = draw(st.sampled_from(GOOD))
+    message = bytearray(header_frame(good)[4:] if header else good)
     for _ in range(draw(st.integers(0, 4))):
         place = draw(st.integers(0, len(message)))
         removed = draw(st.integers(0, 4))
@@ -42,7 +43,8 @@ def damaged(draw):
     return frame(bytes(message))
 
 
-streams = st.lists(damaged() | st.binary(max_size=60) | st.sampled_from(GOOD), max_size=6)
+piece = damaged() | damaged(header=True) | st.binary(max_size=60) | st.sampled_from(GOOD)
+streams = st.lists(piece, max_size=6)
 
 
 @pytest.fixture

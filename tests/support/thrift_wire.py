@@ -13,7 +13,11 @@ from thrift.protocol.TCompactProtocol import TCompactProtocol
 from thrift.protocol.THeaderProtocol import THeaderProtocol
 from thrift.protocol.TMultiplexedProtocol import TMultiplexedProtocol
 from thrift.Thrift import TApplicationException, TMessageType
-from thrift.transport.THeaderTransport import THeaderClientType, THeaderSubprotocolID
+from thrift.transport.THeaderTransport import (
+    THeaderClientType,
+    THeaderSubprotocolID,
+    THeaderTransport,
+)
 from thrift.transport.TSocket import TSocket
 from thrift.transport.TTransport import TBufferedTransport, TFramedTransport, TMemoryBuffer
 
@@ -83,6 +87,17 @@ def decode(protocol: str, message: bytes) -> Reply:
 def frame(message: bytes) -> bytes:
     """The message with its length before it."""
     return struct.pack(">I", len(message)) + message
+
+
+def header_frame(message: bytes) -> bytes:
+    """The message in a THeader frame with its sequence id, as the stock library writes it."""
+    protocol = "compact" if message[:1] == b"\x82" else "binary"
+    buffer = TMemoryBuffer()
+    transport = THeaderTransport(buffer, [THeaderClientType.HEADERS], HEADER_PROTOCOLS[protocol])
+    transport.sequence_id = PROTOCOLS[protocol](TMemoryBuffer(message)).readMessageBegin()[2]
+    transport.write(message)
+    transport.flush()
+    return buffer.getvalue()
 
 
 def score_request(rows: list[list[float]], **fields: Any) -> ScoreRequest:

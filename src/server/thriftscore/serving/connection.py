@@ -16,7 +16,19 @@ from itertools import islice
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import TYPE_CHECKING
 
-from thriftscore.serving.framing import HTTP_ANSWER, LENGTH, CloseReason, refuse_prefix
+from thriftscore.serving.framing import (
+    HTTP_ANSWER,
+    LENGTH,
+    CloseReason,
+    Transport,
+    refuse_prefix,
+)
+from thriftscore.serving.header_frame import (
+    HeaderError,
+    has_header,
+    header_prefix,
+    open_header_frame,
+)
 from thriftscore.serving.listeners import peer_name
 from thriftscore.serving.unframed import UnframedMessage
 from thriftscore.serving.wire_reader import Encoding, MessageError
@@ -50,8 +62,7 @@ class ConnectionLimits:
 class Slot:
     """The place of one reply in the order of a connection."""
 
-    framed: bool
-    """Whether the reply gets a frame, as the call had one."""
+    transport: Transport
     ticket: Ticket | None = None
     reply: bytes | None = None
 
@@ -64,7 +75,6 @@ class Connection:
         self.peer = peer_name(sock)
         self._server = server
         self._limits = server.limits
-        self._encoding: Encoding | None = None
         self._received = bytearray()
         self._unframed: UnframedMessage | None = None
         self._pending: deque[Slot] = deque()
@@ -178,7 +188,14 @@ class Connection:
         end = LENGTH.size + LENGTH.unpack_from(self._received)[0]
         if len(self._received) < end:
             return False
-        self._submit(self._take(LENGTH.size, end), framed=True)
+        message = self._take(LENGTH.size, end)
+        encoding = Encoding.detect(message)
+        if encoding is not None:
+            self._submit(message, encoding, Transport.FRAMED)
+        elif has_header(message):
+            self._submit_with_header(message)
+        else:
+            self._end_reading(CloseReason.ENCODING_UNKNOWN)
         return True
 
     def _take_unframed(self, encoding: Encoding) -> bool:
@@ -188,7 +205,8 @@ class Connection:
         try:
             end = self._unframed.end()
         except MessageError:  # nobody knows where the next one begins; the reply says what is wrong
-            self._submit(self._take(0, len(self._received)), framed=False)
+            message = self._take(0, len(self._received))
+            self._submit(message, encoding, Transport.UNFRAMED)
             self._end_reading(CloseReason.UNFRAMED)
             return False
         if (end or len(self._received)) > self._limits.message_bytes_max:
@@ -196,7 +214,7 @@ class Connection:
             return False
         if end is None:
             return False
-        self._submit(self._take(0, end), framed=False)
+        self._submit(self._take(0, end), encoding, Transport.UNFRAMED)
         return True
 
     def _take(self, start: int, end: int) -> bytes:
@@ -214,18 +232,23 @@ class Connection:
         elif restart or self._frame_deadline is None:
             self._frame_deadline = time.monotonic() + self._limits.frame_time_max_s
 
-    def _submit(self, message: bytes, *, framed: bool) -> None:
-        encoding = Encoding.detect(message)
-        if encoding is None:
-            self._end_reading(CloseReason.ENCODING_UNKNOWN)
-        elif self._encoding not in (None, encoding):
-            self._end_reading(CloseReason.ENCODING_CHANGED)
+    def _submit(self, message: bytes, encoding: Encoding, transport: Transport) -> None:
+        slot = Slot(transport)
+        self._pending.append(slot)
+        self._pending_bytes += len(message)
+        slot.ticket = self._server.submit(self, slot, message, encoding)
+
+    def _submit_with_header(self, frame: bytes) -> None:
+        try:
+            message, encoding = open_header_frame(frame)
+        except HeaderError as error:
+            if error.answer is not None:
+                slot = Slot(Transport.HEADER)
+                self._pending.append(slot)
+                self._server.reply(self, slot, error.answer)
+            self._end_reading(error.reason)
         else:
-            self._encoding = encoding
-            slot = Slot(framed)
-            self._pending.append(slot)
-            self._pending_bytes += len(message)
-            slot.ticket = self._server.submit(self, slot, message)
+            self._submit(message, encoding, Transport.HEADER)
 
     # -- replying ----------------------------------------------------------------------------
 
@@ -238,8 +261,10 @@ class Connection:
             if slot.ticket is not None:
                 self._pending_bytes -= len(slot.ticket.message)
             reply = slot.reply or b""
-            if slot.framed:
+            if slot.transport is Transport.FRAMED:
                 self._send(LENGTH.pack(len(reply)))
+            elif slot.transport is Transport.HEADER:
+                self._send(header_prefix(reply))
             self._send(reply)
         self._advance()
 

@@ -36,10 +36,10 @@ _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class FramedServer:
-    """Serves Thrift, framed and unframed, on listening sockets, which it owns from now on.
+    """Serves Thrift, framed, unframed and THeader, on listening sockets, which it owns from now on.
 
     `start`, `drain`, `stop` and `join` may be called from any thread; all else runs on the I/O
-    thread, except `submit`'s completion.
+    thread, except `reply`.
     """
 
     def __init__(
@@ -118,11 +118,6 @@ class FramedServer:
             if not self._woken:
                 self._woken = True
                 os.eventfd_write(self._wake_descriptor, 1)
-
-    def _on_reply(self, connection: Connection, slot: Slot, reply: bytes) -> None:
-        slot.reply = reply
-        self._replied.append(connection)
-        self._wake()
 
     # -- the loop ----------------------------------------------------------------------------
 
@@ -220,11 +215,18 @@ class FramedServer:
 
     # -- for connections ---------------------------------------------------------------------
 
-    def submit(self, connection: Connection, slot: Slot, message: bytes) -> Ticket:
+    def submit(
+        self, connection: Connection, slot: Slot, message: bytes, encoding: Encoding
+    ) -> Ticket:
         """Hands a message to the dispatcher; the reply comes back to `connection.on_replies`."""
-        encoding = Encoding(message[0])
-        on_reply = partial(self._on_reply, connection, slot)
+        on_reply = partial(self.reply, connection, slot)
         return self._dispatcher.submit(message, encoding, on_reply, connection.peer)
+
+    def reply(self, connection: Connection, slot: Slot, reply: bytes) -> None:
+        """Puts the reply into its slot and has `connection.on_replies` called. Thread-safe."""
+        slot.reply = reply
+        self._replied.append(connection)
+        self._wake()
 
     def watch(self, connection: Connection, events: int) -> None:
         """Waits for these events of a connection from now on; 0 = for none."""

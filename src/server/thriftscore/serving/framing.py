@@ -21,6 +21,14 @@ HTTP_ANSWER = (
 )
 
 
+class Transport(Enum):
+    """What is around a message, and so around its reply."""
+
+    UNFRAMED = "unframed"
+    FRAMED = "framed"
+    HEADER = "THeader"
+
+
 class CloseReason(Enum):
     """Why a connection ended. Counted, and logged for all but the ordinary ones."""
 
@@ -35,8 +43,11 @@ class CloseReason(Enum):
     UNFRAMED_TOO_LONG = "unframed message longer than the limit"
     FRAME_TOO_LONG = "frame longer than the limit"
     FRAME_EMPTY = "empty frame"
-    ENCODING_UNKNOWN = "frame is neither strict binary nor compact"
-    ENCODING_CHANGED = "encoding changed within a connection"
+    ENCODING_UNKNOWN = "frame is neither strict binary nor compact nor THeader"
+    HEADER_MALFORMED = "THeader section is malformed"
+    HEADER_TOO_MANY_PAIRS = "THeader section has more than 128 info headers"
+    HEADER_PROTOCOL = "THeader protocol is neither binary nor compact"
+    HEADER_TRANSFORM = "THeader transform"
     FRAME_TIME = "frame did not arrive in time"
     WRITE_STALL = "peer does not read its replies"
     OUTPUT_LIMIT = "unsent replies beyond the limit"
