@@ -64,7 +64,7 @@ def skops_file() -> bytes:
     [
         (b"\x08\x08", SourceFormat.ONNX),
         (b"\x80\x04.", SourceFormat.PICKLE),
-        (gzip.compress(b"x"), SourceFormat.COMPRESSED),
+        (gzip.compress(b"x", mtime=0), SourceFormat.COMPRESSED),
         (b' {"version": [3], "learner": {}}', SourceFormat.XGBOOST),
         (b"{L\0\0\0\0\0\0\0\x07learner", SourceFormat.XGBOOST),
         (b"tree\nversion=v4\n", SourceFormat.LIGHTGBM),
