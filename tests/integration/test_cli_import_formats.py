@@ -3,7 +3,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import skops.io
 import xgboost
+from command_line import run
 from sklearn import datasets
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -23,7 +23,6 @@ from sklearn.preprocessing import StandardScaler
 
 import thriftscore
 
-COMMAND = [sys.executable, "-c", "from thriftscore.cli.app import main; main()", "import"]
 ROWS, TARGET = datasets.load_breast_cancer(return_X_y=True)
 
 
@@ -87,8 +86,7 @@ FORMATS: dict[str, tuple[str, Callable[[Path], Any], list[str]]] = {
 
 def import_(source: Path, *options: str) -> subprocess.CompletedProcess[str]:
     target = ["--name", "m", "--repository", str(source.parent / "repository"), "--json"]
-    command = [*COMMAND, str(source), *target, *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    return run("import", source, *target, *options)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -3,10 +3,10 @@
 
 import json
 import shutil
-import subprocess
 
+import command_line
 import pytest
-from server_process import THRIFTSCORE, wait_until
+from server_process import wait_until
 
 from thriftscore._generated.ttypes import DataType, ScoreRequest
 
@@ -24,13 +24,7 @@ def run(repository):
     """Runs `thriftscore models ...` and gives its status, output and errors."""
 
     def run(*arguments):
-        done = subprocess.run(
-            [*THRIFTSCORE, "models", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=repository.parent,
-        )
+        done = command_line.run("models", *arguments, folder=repository.parent)
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, done.stderr
 

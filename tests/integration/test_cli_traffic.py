@@ -2,10 +2,10 @@
 """`thriftscore models split` and `shadow`, as a person would use them."""
 
 import json
-import subprocess
 
 import pytest
-from server_process import THRIFTSCORE, wait_until
+from command_line import run
+from server_process import wait_until
 
 from thriftscore._generated.ttypes import RequestContext, ScoreRequest
 
@@ -21,13 +21,7 @@ def repository(tmp_path, publish_regression):
 
 def models(repository, *arguments):
     """The status, the output and the errors of `thriftscore models ...`."""
-    done = subprocess.run(
-        [*THRIFTSCORE, "models", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=repository.parent,
-    )
+    done = run("models", *arguments, folder=repository.parent)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 

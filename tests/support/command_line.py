@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from warm_command import warm_command
 
 COMMAND = [sys.executable, "-c", "from thriftscore.cli.app import main; main()"]
 
@@ -18,14 +21,32 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | variables
 
 
-def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return run_with_input(None, *arguments, **variables)
+def run(
+    *arguments: str | Path, folder: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Without imports of its own, unless there are variables, which an import may read.
+
+    `import` has its own too: the libraries that it reads models with do not survive a fork.
+    """
+    if variables or arguments[:1] == ("import",):
+        return run_with_input(None, *arguments, **variables)
+    line = [str(argument) for argument in arguments]
+    with TemporaryFile() as nothing, TemporaryFile() as output, TemporaryFile() as errors:
+        streams = [file.fileno() for file in (nothing, output, errors)]
+        status = warm_command().run(line, environment(), folder or Path.cwd(), streams)
+        texts = [_content(file) for file in (output, errors)]
+    return subprocess.CompletedProcess([*COMMAND, *line], status, *texts)
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def run_with_input(
     sent: str | None, *arguments: str | Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """With text on its standard input."""
+    """Started afresh, with text on its standard input."""
     how: dict[str, Any] = {"input": sent} if sent is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
