@@ -9,7 +9,8 @@ import java.util.concurrent.locks.LockSupport;
 /**
  * Ends what blocks beyond its deadline. Sockets block without a time limit of their own, which
  * saves a system call or two in every call; one thread for all of a client's connections keeps
- * their deadlines instead, and sleeps until the next of them.
+ * their deadlines instead, and sleeps until the first it was told of. That most are kept long
+ * before does not wake it: with a time limit of a second it looks about once a second.
  */
 final class Watchdog {
   /** Something that can be ended when it is late. */
@@ -24,8 +25,7 @@ final class Watchdog {
   private final Set<Watched> watched = ConcurrentHashMap.newKeySet();
   private final Thread thread = new Thread(this::watch, "thriftscore-watchdog");
   private volatile boolean stopped;
-  private volatile boolean looking;
-  private volatile long wakesAt;
+  private volatile long wakesAt = System.nanoTime();
 
   Watchdog() {
     thread.setDaemon(true);
@@ -42,24 +42,30 @@ final class Watchdog {
 
   /** Call it after a deadline was set that {@link Watched#expire} will see. */
   void expectBy(long deadline) {
-    if (looking || deadline - wakesAt < 0) {
+    if (deadline - wakesAt < 0 && looksBy(deadline)) {
       LockSupport.unpark(thread);
     }
   }
 
+  private synchronized boolean looksBy(long deadline) {
+    boolean sooner = deadline - wakesAt < 0;
+    wakesAt = sooner ? deadline : wakesAt;
+    return sooner;
+  }
+
+  private synchronized void rest(long until) {
+    wakesAt = until;
+  }
+
   private void watch() {
     while (!stopped) {
-      // Deadlines that are set while it looks may be missed: they wake it at once.
-      looking = true;
       long now = System.nanoTime();
-      long next = now + LONGEST_SLEEP_NANOS;
-      for (Watched one : watched) {
-        long due = one.expire(now);
-        next = due - next < 0 ? due : next;
+      if (now - wakesAt >= 0) {
+        // First, so that a deadline which is set while it looks, and may be missed, counts.
+        rest(now + LONGEST_SLEEP_NANOS);
+        watched.forEach(one -> looksBy(one.expire(now)));
       }
-      wakesAt = next;
-      looking = false;
-      LockSupport.parkNanos(this, next - System.nanoTime());
+      LockSupport.parkNanos(this, wakesAt - System.nanoTime());
     }
   }
 
