@@ -90,7 +90,7 @@ final class ConnectionPool implements Connection.Owner {
 
   /** Opens a connection ahead of the first call. */
   void connect(Deadline deadline) throws IOException {
-    released(acquire(deadline, deadline));
+    released(acquire(deadline, deadline), 1);
   }
 
   /** As {@link #acquire}, or null where that would have to wait. */
@@ -181,14 +181,16 @@ final class ConnectionPool implements Connection.Owner {
   }
 
   @Override
-  public void released(Connection connection) {
+  public void released(Connection connection, int exchanges) {
     lock.lock();
     try {
       Member member = byConnection.get(connection);
       if (member != null) {
-        member.calls--;
+        member.calls -= exchanges;
         member.usedAt = System.nanoTime();
-        changed.signal();
+        for (int place = 0; place < exchanges; place++) {
+          changed.signal();
+        }
       }
     } finally {
       lock.unlock();
