@@ -20,7 +20,9 @@ from rpc.models import ServedModel, served_model
 from rpc.processes import LOAD_CPU
 from rpc.subjects import Situation, Subject
 
-SECONDS, CALLS = 0.7, 4_000
+SECONDS = 0.7
+JAVA_WARM_UP_SECONDS = 2.0
+"""Of each client and number of callers: so long its machine code takes to become the final one."""
 CALLERS = (1, 16)
 STOCK = "generated"
 TIMEOUT_S = 120.0
@@ -43,7 +45,7 @@ def _go(row: str, endpoint: str) -> list[str]:
 def _java(row: str, endpoint: str) -> list[str]:
     jar = ROOT / "clients" / "java" / "target" / "thriftscore-sample.jar"
     words = ["java", "-jar", str(jar), "compare", "--endpoint", endpoint, "--row", row]
-    return [*words, "--calls", str(CALLS)]
+    return [*words, "--seconds", str(SECONDS), "--warm-up", str(JAVA_WARM_UP_SECONDS)]
 
 
 PROGRAMS: dict[str, tuple[Callable[[str, str], list[str]], Parse]] = {

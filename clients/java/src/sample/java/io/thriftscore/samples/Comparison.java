@@ -29,11 +29,13 @@ import org.apache.thrift.transport.layered.TFramedTransport;
 
 /**
  * This client against the stock one (generated code over a framed socket, one for each caller, no
- * time limits), with one caller and with many: rounds take turns, the medians of them are reported
- * as one line of JSON.
+ * time limits), with one caller and with many. All four are warmed up for the same time, until the
+ * machine code of all is there; then rounds take turns, and the medians of them are reported as one
+ * line of JSON.
  */
 final class Comparison {
   private static final int MANY = 16;
+  private static final int CALLS_EXPECTED = 1 << 16;
   private static final double NANOS_PER_MICRO = 1e3;
   private static final double NANOS_PER_SECOND = 1e9;
   private static final ThreadMXBean MEMORY =
@@ -55,11 +57,15 @@ final class Comparison {
   /** What one round, or the median of several, came to. */
   private record Round(double callsPerSecond, double p50Micros, double bytesPerCall) {}
 
+  /** The nanoseconds of each call of one caller, and the bytes its thread allocated for them. */
+  private record Calls(long[] nanos, long bytes) {}
+
   private final String host;
   private final int port;
   private final String model;
   private final float[] row;
-  private final int calls;
+  private final double seconds;
+  private final double warmUpSeconds;
 
   private Comparison(Map<String, String> flags) {
     String endpoint = flags.get("--endpoint");
@@ -68,7 +74,8 @@ final class Comparison {
     this.port = Integer.parseInt(endpoint.substring(colon + 1));
     this.model = flags.get("--model");
     this.row = CsvRows.parse(flags.get("--row"));
-    this.calls = Integer.parseInt(flags.get("--calls"));
+    this.seconds = Double.parseDouble(flags.get("--seconds"));
+    this.warmUpSeconds = Double.parseDouble(flags.get("--warm-up"));
   }
 
   static String run(Map<String, String> flags)
@@ -77,7 +84,7 @@ final class Comparison {
     String endpoint = flags.get("--endpoint");
     ExecutorService threads = Executors.newFixedThreadPool(MANY);
     // Long enough that a machine which is busy otherwise ends no run.
-    ClientOptions options = ClientOptions.DEFAULT.withTimeout(Duration.ofSeconds(30));
+    ClientOptions options = ClientOptions.DEFAULT.withTimeout(Duration.ofSeconds(5));
     try (var client = ThriftscoreClient.connect(endpoint, options)) {
       Callers ours = () -> () -> client.score(comparison.model, comparison.row);
       return comparison.compare(threads, ours, Integer.parseInt(flags.get("--rounds")));
@@ -92,15 +99,18 @@ final class Comparison {
     for (int kind = 0; kind < 4; kind++) {
       measured.add(new ArrayList<>());
     }
-    for (int count : new int[] {1, MANY}) {
-      // The first round of all is to warm up. Who goes first changes from round to round.
-      for (int round = -1; round < rounds; round++) {
+    int[] counts = {1, MANY};
+    for (int count : counts) {
+      measure(threads, ours, count, warmUpSeconds);
+      measure(threads, this::stock, count, warmUpSeconds);
+    }
+    for (int round = 0; round < rounds; round++) {
+      for (int count : counts) {
+        // Who goes first changes from round to round.
         for (int turn = 0; turn < 2; turn++) {
           int kind = (round + turn) & 1;
-          Round one = measure(threads, kind == 0 ? ours : this::stock, count);
-          if (round >= 0) {
-            measured.get(count == 1 ? kind : 2 + kind).add(one);
-          }
+          Round one = measure(threads, kind == 0 ? ours : this::stock, count, seconds);
+          measured.get(count == 1 ? kind : 2 + kind).add(one);
         }
       }
     }
@@ -130,46 +140,51 @@ final class Comparison {
     };
   }
 
-  private Round measure(ExecutorService threads, Callers callers, int count)
+  private Round measure(ExecutorService threads, Callers callers, int count, double duration)
       throws InterruptedException, ExecutionException, TException {
     CountDownLatch start = new CountDownLatch(1);
-    List<Future<long[]>> running = new ArrayList<>();
+    List<Future<Calls>> running = new ArrayList<>();
     for (int index = 0; index < count; index++) {
       Caller caller = callers.next();
-      running.add(threads.submit(() -> measure(caller, start)));
+      running.add(threads.submit(() -> measure(caller, start, duration)));
     }
     long begin = System.nanoTime();
     start.countDown();
-    long[] nanos = new long[0];
-    double bytes = 0;
-    for (Future<long[]> one : running) {
-      long[] measured = one.get();
-      bytes += measured[measured.length - 1];
-      int length = nanos.length;
-      nanos = Arrays.copyOf(nanos, length + measured.length - 1);
-      System.arraycopy(measured, 0, nanos, length, measured.length - 1);
+    List<Calls> all = new ArrayList<>();
+    for (Future<Calls> one : running) {
+      all.add(one.get());
     }
-    double seconds = (System.nanoTime() - begin) / NANOS_PER_SECOND;
-    Arrays.sort(nanos);
+    double elapsed = (System.nanoTime() - begin) / NANOS_PER_SECOND;
+    long[] nanos = all.stream().flatMapToLong(one -> Arrays.stream(one.nanos)).sorted().toArray();
+    double bytes = all.stream().mapToDouble(Calls::bytes).sum();
     double p50 = nanos[nanos.length / 2] / NANOS_PER_MICRO;
-    return new Round(nanos.length / seconds, p50, bytes / nanos.length);
+    return new Round(nanos.length / elapsed, p50, bytes / nanos.length);
   }
 
-  /** The nanoseconds of each call and, last, the bytes that the thread allocated. */
-  private long[] measure(Caller caller, CountDownLatch start)
+  /** Calls for so many seconds. */
+  private static Calls measure(Caller caller, CountDownLatch start, double duration)
       throws TException, InterruptedException {
-    long[] nanos = new long[calls + 1];
     try (caller) {
+      long[] nanos = new long[CALLS_EXPECTED];
+      int calls = 0;
       start.await();
       long allocated = MEMORY.getCurrentThreadAllocatedBytes();
-      for (int call = 0; call < calls; call++) {
-        long begin = System.nanoTime();
+      long ownBytes = 0;
+      long now = System.nanoTime();
+      long end = now + (long) (duration * NANOS_PER_SECOND);
+      while (now - end < 0) {
+        if (calls == nanos.length) {
+          nanos = Arrays.copyOf(nanos, 2 * calls);
+          ownBytes += (long) nanos.length * Long.BYTES;
+        }
+        long begin = now;
         caller.call();
-        nanos[call] = System.nanoTime() - begin;
+        now = System.nanoTime();
+        nanos[calls++] = now - begin;
       }
-      nanos[calls] = MEMORY.getCurrentThreadAllocatedBytes() - allocated;
+      long bytes = MEMORY.getCurrentThreadAllocatedBytes() - allocated - ownBytes;
+      return new Calls(Arrays.copyOf(nanos, calls), bytes);
     }
-    return nanos;
   }
 
   private static Round median(List<Round> rounds) {

@@ -23,7 +23,7 @@ public final class ScoreSample {
              thriftscore-sample bench --endpoint HOST:PORT --model MODEL --rows FILE.csv
                                       [--single N]
              thriftscore-sample compare --endpoint HOST:PORT --model MODEL --row VALUE,...
-                                        [--calls N] [--rounds N]
+                                        [--seconds S] [--warm-up S] [--rounds N]
       """;
 
   private ScoreSample() {}
@@ -51,7 +51,8 @@ public final class ScoreSample {
   }
 
   private static Map<String, String> flags(String[] arguments) {
-    Map<String, String> flags = new HashMap<>(Map.of("--calls", "20000", "--rounds", "5"));
+    Map<String, String> flags =
+        new HashMap<>(Map.of("--seconds", "1", "--warm-up", "3", "--rounds", "5"));
     for (int index = 1; index + 1 < arguments.length; index += 2) {
       flags.put(arguments[index], arguments[index + 1]);
     }
