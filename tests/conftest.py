@@ -51,14 +51,28 @@ def io_mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(
-    io_mode: str, models_repository: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerProcess]:
+def servers(
+    models_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], ServerProcess]]:
+    """The server of each kind, which is started when it is first asked for."""
+    running: dict[str, ServerProcess] = {}
+
+    def of(kind: str) -> ServerProcess:
+        if kind not in running:
+            folder = tmp_path_factory.mktemp("server")
+            running[kind] = ServerProcess(models_repository, folder, afresh=True, io=kind)
+        return running[kind]
+
+    yield of
+    for process in running.values():
+        process.terminate()
+        assert process.wait() == 0
+
+
+@pytest.fixture(scope="session")
+def server(io_mode: str, servers: Callable[[str], ServerProcess]) -> ServerProcess:
     """A server with default settings. Nobody may stop it or change its repository."""
-    process = ServerProcess(models_repository, tmp_path_factory.mktemp("server"), io=io_mode)
-    yield process
-    process.terminate()
-    assert process.wait() == 0
+    return servers(io_mode)
 
 
 @pytest.fixture

@@ -186,7 +186,6 @@ def connections(request, models_repository, tmp_path_factory):
         ServerProcess(models_repository, folder / mode, io=mode, inline_work_us_max=request.param)
         for mode in IO_MODES
     ]
-    # The Python server takes one encoding on each connection.
     made = {name: [server.connect() for server in servers] for name in PROTOCOLS}
     yield made
     for pair in made.values():

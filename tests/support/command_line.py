@@ -33,7 +33,8 @@ def run(
     line = [str(argument) for argument in arguments]
     with TemporaryFile() as nothing, TemporaryFile() as output, TemporaryFile() as errors:
         streams = [file.fileno() for file in (nothing, output, errors)]
-        status = warm_command().run(line, environment(), folder or Path.cwd(), streams)
+        started = warm_command().start(line, environment(), folder or Path.cwd(), streams)
+        status = started.wait(100)
         texts = [_content(file) for file in (output, errors)]
     return subprocess.CompletedProcess([*COMMAND, *line], status, *texts)
 

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from thrift_wire import RawConnection, StockClient
+from warm_command import Forked, warm_command
 
 IO_MODES = ("native", "python")
 # For tests that are about one way to serve the data port by nature.
@@ -36,19 +37,31 @@ def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0)
     raise AssertionError(f"not within {timeout_s} s: {what}")
 
 
+def start_afresh(variables: Mapping[str, str], log: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([*THRIFTSCORE, "serve"], env=variables, stdout=log, stderr=log)
+
+
+def start_warm(variables: Mapping[str, str], log: int) -> Forked:
+    with Path(os.devnull).open("rb") as nothing:
+        streams = (nothing.fileno(), log, log)
+        return warm_command().start(["serve"], variables, Path.cwd(), streams)
+
+
 class ServerProcess:
     """Started by its constructor, ready when that returns; `settings` are set by environment."""
 
-    def __init__(self, repository: Path, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, repository: Path, folder: Path, *, afresh: bool = False, **settings: Any
+    ) -> None:
+        """`afresh`: with imports of its own, as its users' are."""
         folder.mkdir(parents=True, exist_ok=True)
         self.ready_file, self.log = folder / "ready.json", folder / "server.log"
         options = {"host": "127.0.0.1", "port": 0, "admin_port": 0, "log_format": "json"}
         options |= {"repository": repository, "ready_file": self.ready_file} | settings
         variables = {f"THRIFTSCORE_{key.upper()}": str(value) for key, value in options.items()}
+        start = start_afresh if afresh else start_warm
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*THRIFTSCORE, "serve"], env=os.environ | variables, stdout=output, stderr=output
-            )
+            self.process = start(os.environ | variables, output.fileno())
         try:
             wait_until(self._is_ready, "the server is ready", START_TIMEOUT_S)
         except AssertionError:

@@ -10,11 +10,13 @@ the environment while modules are imported was read before.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -24,10 +26,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _REQUEST_BYTES_MAX = 1 << 18
-_STATUS = struct.Struct("i")
+_NUMBER = struct.Struct("i")
 _MODULES = (
-    *(f"thriftscore.cli.{name}" for name in ("bench", "health", "models", "score", "version")),
-    "thriftscore.cli.app",
+    *(f"thriftscore.cli.{name}" for name in ("bench", "health", "models", "score", "serve")),
+    *("thriftscore.cli.app", "thriftscore.cli.version", "thriftscore.serving.process"),
     "pyarrow.parquet",
 )
 
@@ -44,25 +46,63 @@ class WarmCommand:
                 stdin=subprocess.DEVNULL,
             )
 
-    def run(
+    def start(
         self,
         arguments: Sequence[str],
         environment: Mapping[str, str],
         folder: Path,
         streams: Sequence[int],
-    ) -> int:
-        """The exit status of a command line; `streams` are its standard streams' descriptors."""
+    ) -> Forked:
+        """Runs a command line; `streams` are the descriptors of its standard streams."""
         asked = {"arguments": arguments, "environment": dict(environment), "folder": str(folder)}
         ours, theirs = os.pipe()
-        with os.fdopen(ours, "rb") as statuses:
-            socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, theirs])
-            os.close(theirs)
-            return int(_STATUS.unpack(statuses.read(_STATUS.size))[0])
+        socket.send_fds(self._requests, [json.dumps(asked).encode()], [*streams, theirs])
+        os.close(theirs)
+        return Forked(ours)
 
     def close(self) -> None:
         """Ends it; what it has forked runs on."""
         self._requests.close()
         self._process.wait()
+
+
+class Forked:
+    """A process that runs a command line, in the terms of subprocess.Popen. Not thread-safe."""
+
+    def __init__(self, news: int) -> None:
+        """`news` is a descriptor that says the process's number and then its exit status."""
+        self._news = os.fdopen(news, "rb", buffering=0)
+        self.pid = self._next()
+        self.returncode: int | None = None
+
+    def _next(self) -> int:
+        return int(_NUMBER.unpack(self._news.read(_NUMBER.size))[0])
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status, negative for a signal. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._news], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0.0)
+            self.returncode = self._next()
+            self._news.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """The exit status, or None while it runs."""
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send_signal(self, number: int) -> None:
+        """Does nothing once the process has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Ends it at once."""
+        self.send_signal(signal.SIGKILL)
 
 
 @functools.cache
@@ -82,23 +122,24 @@ def _fork_for_each(requests: socket.socket) -> None:
             sys.exit()
         if os.fork() == 0:
             requests.close()
-            *streams, statuses = descriptors
-            _wait_in_parent(statuses)
+            *streams, news = descriptors
+            _wait_in_parent(news)
             _become(json.loads(asked), streams)
             return
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _wait_in_parent(statuses: int) -> None:
-    """Returns in a child; this process hands its exit status on and ends."""
+def _wait_in_parent(news: int) -> None:
+    """Returns in a child; this process tells its number and its exit status, and ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child:
+        os.write(news, _NUMBER.pack(child))
         _, status = os.waitpid(child, 0)
-        os.write(statuses, _STATUS.pack(os.waitstatus_to_exitcode(status)))
+        os.write(news, _NUMBER.pack(os.waitstatus_to_exitcode(status)))
         os._exit(0)
-    os.close(statuses)
+    os.close(news)
 
 
 def _become(asked: Mapping[str, object], streams: Sequence[int]) -> None:
