@@ -94,6 +94,6 @@ def trained(request: pytest.FixtureRequest) -> Trained:
     return train(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def breast_cancer() -> Trained:
     return train("breast_cancer")

@@ -4,6 +4,7 @@
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -172,17 +173,22 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.fixture
-def results(tmp_path: Path, breast_cancer: Any) -> Path:
-    """What an honest child process leaves."""
-    folder = tmp_path / "results"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def honest_results(tmp_path_factory: pytest.TempPathFactory, breast_cancer: Any) -> Path:
+    """What an honest child process leaves. Only to be read."""
+    folder = tmp_path_factory.mktemp("results")
     joblib.dump(breast_cancer.estimator, folder / "source")
     request = {"format": "pickle", "precision": "fp32", "missing_values": None}
     (folder / "request.json").write_text(json.dumps(request))
     command = [sys.executable, "-I", "-m", "thriftscore.importers.pickle_worker", folder]
     subprocess.run(command, check=True)
     return folder
+
+
+@pytest.fixture
+def results(tmp_path: Path, honest_results: Path) -> Path:
+    """A copy of that."""
+    return Path(shutil.copytree(honest_results, tmp_path / "results"))
 
 
 @pytest.mark.parametrize(
