@@ -165,7 +165,7 @@ test-fuzz: $(STAMPS)/preset-fuzz ## Run each fuzzer for FUZZ_SECONDS (30) second
 	printf '%s\n' $(FUZZERS) | xargs -P $(JOBS) -I {} .ci/fuzz {} $(FUZZ_SECONDS)
 
 test-python: $(STAMPS)/package $(STAMPS)/java $(STAMPS)/go ## Run the Python tests and the conformance matrix
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -n $$(($(JOBS) + 1)) --dist loadfile # one more, as some are waiting
 
 test-java: $(STAMPS)/package $(STAMPS)/java ## Run the tests of the Java client
 	mvn -q -B -f clients/java verify
