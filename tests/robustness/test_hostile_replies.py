@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client_programs import LANGUAGES, MODES, probe
+from client_programs import MODES, PROBES, probe
 from hostile_server import BEHAVIOURS, ON_ACCEPT, Counts, HostileServer
 from thrift_wire import StockClient, score_request
 
@@ -64,7 +64,7 @@ RETRIED = {
 
 SLOW = ("drip", "late", "silent")
 
-CLIENTS = list(itertools.product(LANGUAGES, MODES))
+CLIENTS = list(itertools.product(PROBES, MODES))
 each_client = pytest.mark.parametrize("client", CLIENTS, ids="-".join)
 
 

@@ -17,6 +17,9 @@ constexpr std::size_t kVersionBytes = 4;
 constexpr std::size_t kNumberBytes = 4;
 /// A caller that waits for another to read looks at signals as often.
 constexpr std::chrono::milliseconds kSignalInterval{50};
+/// An answered caller that takes longer to go on waits for others' Python: nothing waits for it.
+constexpr std::chrono::microseconds kBriskBelow{200};
+constexpr std::chrono::seconds kRestLimit{1};
 
 Failure::Kind read_head(std::span<const char> message, ReplyHead& head) {
   constexpr std::size_t name_at = kVersionBytes + kNumberBytes;
@@ -46,7 +49,7 @@ std::int32_t Line::next_number() noexcept {
   return static_cast<std::int32_t>(count * kSequenceStep & kSequenceMask);
 }
 
-void Line::start(Exchange& exchange, Message message, Deadline deadline) {
+void Line::start(Exchange& exchange, const Message& message, Deadline deadline) {
   Lock lock(mutex_);
   if (failure_.kind != Failure::Kind::kNone) {
     exchange.failure = failure_;
@@ -57,7 +60,7 @@ void Line::start(Exchange& exchange, Message message, Deadline deadline) {
   if (message.payload.empty()) {
     outbox_ += message.head;
     outbox_ += message.end;
-    flush(lock, exchange, deadline);
+    if (!leaves_sending()) flush(lock, exchange, deadline);
   } else {
     send_large(lock, exchange, message, deadline);
   }
@@ -127,7 +130,10 @@ Line::Waited Line::wait(Exchange& exchange, Deadline deadline) {
   exchange.is_waiting = false;
   if (!is_reading_) hand_over();
   if (exchange.is_settled) std::erase(answered_callers_, &exchange);
-  if (!is_waking_ && !answered_callers_.empty()) exchange.wakes_next = is_waking_ = true;
+  if (!is_waking_ && !answered_callers_.empty()) {
+    exchange.wakes_next = is_waking_ = true;
+    woken_at_ = Clock::now();
+  }
   return exchange.is_settled ? Waited::kSettled : waited;
 }
 
@@ -135,7 +141,7 @@ Line::Waited Line::read_for_all(Lock& lock, Exchange& exchange, Deadline deadlin
   is_reading_ = true;
   Waited waited = Waited::kSettled;
   while (!exchange.is_settled && waited == Waited::kSettled) {
-    flush(lock, exchange, deadline);
+    if (!leaves_sending()) flush(lock, exchange, deadline);
     if (exchange.is_settled) break;
     const std::span<char> space = splitter_.space();
     lock.unlock();
@@ -215,12 +221,41 @@ void Line::wake_first() {
   Exchange& first = *answered_callers_.front();
   answered_callers_.pop_front();
   first.wakes_next = true;
+  woken_at_ = Clock::now();
   first.changed.notify_one();
 }
 
-void Line::wake_next(Exchange& exchange) {
-  const Lock lock(mutex_);
-  if (std::exchange(exchange.wakes_next, false)) wake_first();
+bool Line::wake_next(Exchange& exchange) {
+  Lock lock(mutex_);
+  if (!std::exchange(exchange.wakes_next, false)) return true;
+  is_brisk_ = Clock::now() - woken_at_ < kBriskBelow;
+  wake_first();
+  return leaves_sending() || send_left(lock);
+}
+
+// False where some is left and nobody is sending it.
+bool Line::send_left(Lock& lock) {
+  if (outbox_.empty() || is_sending_ || failure_.kind != Failure::Kind::kNone) return true;
+  is_sending_ = true;
+  std::swap(outbox_, outgoing_);
+  lock.unlock();
+  const std::ptrdiff_t count = socket_.send_now(outgoing_);
+  lock.lock();
+  is_sending_ = false;
+  outgoing_.erase(0, static_cast<std::size_t>(std::max<std::ptrdiff_t>(count, 0)));
+  outgoing_ += outbox_;
+  std::swap(outbox_, outgoing_);
+  outgoing_.clear();
+  may_send_.notify_all();
+  if (count < 0) fail({.kind = Failure::Kind::kSystem, .error = static_cast<int>(-count)});
+  close_if_unused();
+  return outbox_.empty();
+}
+
+void Line::send_rest() {
+  Lock lock(mutex_);
+  Exchange nobody{.method = {}, .sequence = -1, .is_settled = true};
+  flush(lock, nobody, Clock::now() + kRestLimit);
 }
 
 // Under the lock, since the caller may be gone as soon as it can see that it is settled.
@@ -235,13 +270,14 @@ void Line::hand_over() {
   }
 }
 
-void Line::abandon(Exchange& exchange) {
-  const Lock lock(mutex_);
+bool Line::abandon(Exchange& exchange) {
+  Lock lock(mutex_);
   is_retiring_ = true;
   if (pending_.erase(exchange.sequence) > 0) forgotten_.insert(exchange.sequence);
   // It may have been answered since its caller looked.
   std::erase(answered_callers_, &exchange);
   if (std::exchange(exchange.wakes_next, false)) wake_first();
+  return leaves_sending() || send_left(lock);
 }
 
 void Line::close(Failure failure) {

@@ -3,8 +3,9 @@
 //
 // The first caller that waits is the reader. It takes what comes, gives each reply to its caller,
 // and once it has its own hands the reading to another that waits. Writing works alike: whoever is
-// sending also sends what others add meanwhile. The rules are those of connection.py, but that
-// nobody is waited for to send together: here that saves nothing.
+// sending also sends what others add meanwhile. Callers that were answered together go on one after
+// the other, since the interpreter lets one run at a time; what they send next goes out together
+// once the last of them was woken. The rules are otherwise those of connection.py.
 #pragma once
 
 #include <atomic>
@@ -86,18 +87,23 @@ class Line {
 
   /// Sends a call, or leaves it to one who is sending. The payload is sent when this returns.
   /// `wait` or `abandon` must follow; it settles the exchange where the line fails.
-  void start(Exchange& exchange, Message message, Deadline deadline);
+  void start(Exchange& exchange, const Message& message, Deadline deadline);
 
   /// Returns once the exchange is settled, or the deadline has passed. kInterrupted says that
   /// signals should be looked at; then call again.
   Waited wait(Exchange& exchange, Deadline deadline);
 
   /// After `wait`, once the caller can go on: wakes the next that was answered, if it is up to this
-  /// one. Woken all at once, they would only wait again, for the interpreter's lock.
-  void wake_next(Exchange& exchange);
+  /// one. Woken all at once, they would only wait again, for the interpreter's lock. Sends what was
+  /// left for then. Never blocks; false where `send_rest` must follow.
+  [[nodiscard]] bool wake_next(Exchange& exchange);
 
-  /// Its caller waits no more. The line takes no new calls: the server may hang.
-  void abandon(Exchange& exchange);
+  /// Its caller waits no more. The line takes no new calls: the server may hang. As `wake_next`,
+  /// which need not follow.
+  [[nodiscard]] bool abandon(Exchange& exchange);
+
+  /// Sends what the socket had no room for. Blocks.
+  void send_rest();
 
   /// Ends the calls that are under way and closes the socket; may be called again.
   void close(Failure failure);
@@ -116,12 +122,14 @@ class Line {
 
   void send_large(Lock& lock, Exchange& exchange, const Message& message, Deadline deadline);
   void flush(Lock& lock, Exchange& exchange, Deadline deadline);
+  bool leaves_sending() const noexcept { return is_waking_ && is_brisk_; }
+  bool send_left(Lock& lock);
   void sent(Exchange& exchange, int error);
   Waited read_for_all(Lock& lock, Exchange& exchange, Deadline deadline);
   void take(const Exchange& reader, std::ptrdiff_t count) noexcept;
   void take_frames(const Exchange& reader, std::ptrdiff_t count);
   bool settle(Frame frame);
-  void settle(Exchange& exchange);
+  static void settle(Exchange& exchange);
   void hand_over();
   void wake_first();
   void fail(Failure failure);
@@ -138,6 +146,8 @@ class Line {
   std::atomic<std::uint32_t> numbers_{0};
   std::deque<Exchange*> answered_callers_;  // that are not awake yet
   bool is_waking_ = false;                  // somebody will call `wake_next`
+  Clock::time_point woken_at_{};            // when that one could have gone on
+  bool is_brisk_ = false;                   // the last one did so quickly
   bool is_reading_ = false;
   bool is_sending_ = false;
   bool is_retiring_ = false;

@@ -63,6 +63,12 @@ int Socket::send(std::span<const char> head, std::span<const char> payload,
   return 0;
 }
 
+std::ptrdiff_t Socket::send_now(std::span<const char> bytes) const noexcept {
+  const std::ptrdiff_t sent = ::send(descriptor_, bytes.data(), bytes.size(), kSendFlags);
+  if (sent >= 0) return sent;
+  return would_block(errno) || errno == EINTR ? 0 : -errno;
+}
+
 std::ptrdiff_t Socket::receive(std::span<char> space, Deadline deadline) noexcept {
   while (true) {
     const auto left = ceil<microseconds>(deadline - Clock::now());

@@ -24,6 +24,9 @@ class Socket {
   /// Sends both parts, one after the other. Returns 0 or the error's number, ETIMEDOUT of those.
   int send(std::span<const char> head, std::span<const char> payload, Deadline deadline) noexcept;
 
+  /// Sends what there is room for. Returns how much, or the negative of an error's number.
+  std::ptrdiff_t send_now(std::span<const char> bytes) const noexcept;
+
   /// Waits for bytes. Returns how many came, 0 = the peer sends no more; below 0 it is the negative
   /// of an error's number: of ETIMEDOUT, and of EINTR after a signal, where one may call again.
   std::ptrdiff_t receive(std::span<char> space, Deadline deadline) noexcept;

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The compiled part of the client (clients/python/native); absent where it could not be built."""
 
+from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import NDArray
 from typing_extensions import Buffer
+
+from thriftscore_client.express import Lane
+from thriftscore_client.results import ScoreResult
 
 class Line:
     """A connected socket that threads share, with framed messages of the binary protocol.
@@ -58,3 +62,46 @@ class Line:
     @property
     def takes_calls(self) -> bool:
         """True while new calls may be sent."""
+
+    # It is a Lease too.
+    idle_since: float
+    ends_at: float
+    is_leaving: bool
+    @property
+    def calls(self) -> int: ...
+    def begin(self) -> None: ...
+    def end(self) -> int: ...
+
+class Express:
+    """Calls of `score` from arguments to result; see thriftscore_client.express.Express."""
+
+    def __new__(
+        cls,
+        make: Callable[[NDArray[Any], str, str], ScoreResult],
+        start: Callable[[str, int, bool], bytes],
+        earn: Callable[[], object],
+        trace: Callable[[], str | None] | None,
+        id_prefix: bytes,
+        rest: bytes,
+        seconds: float,
+        calls_max: int,
+        /,
+    ) -> Express:
+        """`make` takes scores, version and request id; `start` encodes what arguments begin with,
+        from model, columns and whether values are doubles; `earn` is told of each call; where
+        `trace` returns a traceparent, the call goes the long way. `rest` is the context's.
+        """
+
+    def score(
+        self, model: str, features: object, /
+    ) -> ScoreResult | tuple[Lane, str, float, BaseException | bytes] | None:
+        """The result; or None where nothing was sent; or, where the call came to something else:
+        lane, request id, when it began on the monotonic clock, and the error or the reply.
+        """
+
+    def arm(self, lane: Lane, /) -> None:
+        """Sends the next calls over this lane, until something unusual happens on it."""
+
+    @property
+    def is_armed(self) -> bool:
+        """True while there is a lane."""

@@ -12,7 +12,7 @@ from thriftscore_client.deadline import Deadline
 from thriftscore_client.errors import Refusal
 from thriftscore_client.exchange import Exchange, Ledger
 from thriftscore_client.framing import Buffer, FrameError
-from thriftscore_client.shelf import Lease
+from thriftscore_client.shelf import PlainLease
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def __init__(self, wire: Wire) -> None:
         self.ledger: Ledger[AwaitedExchange] = Ledger(wire.codec)
-        self.lease = Lease()
+        self.lease = PlainLease()
         self._wire = wire
         self._splitter = wire.framing.splitter()
         self._loop = asyncio.get_running_loop()

@@ -6,11 +6,12 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import Any, TypeVar
 
 from thriftscore_client import errors
+from thriftscore_client.balancer import Member
 from thriftscore_client.batch import Batch
 from thriftscore_client.calls import Call, Wire, connect_error, wire_error
 from thriftscore_client.deadline import Deadline
@@ -42,9 +43,10 @@ class Channel:
     def _start(self) -> None:
         self._closing = threading.Event()
         self._known = threading.Event()
-        self._directory: Directory[Pool] = Directory(self._endpoints, self._options, self._new_pool)
+        self.directory: Directory[Pool] = Directory(self._endpoints, self._options, self._new_pool)
+        """Where the servers are."""
         self._conductor = Conductor(
-            self._directory.balancer, self._options, ",".join(one.text for one in self._endpoints)
+            self.directory.balancer, self._options, ",".join(one.text for one in self._endpoints)
         )
         self._housekeeper: threading.Thread | None = None
         self._hedging = ThreadPoolExecutor(_HEDGING_THREADS, "thriftscore-hedge")
@@ -71,7 +73,7 @@ class Channel:
         return answer
 
     def _conduct(self, call: Call[T], deadline: Deadline, observation: Observation | None) -> T:
-        if self._directory.names:
+        if self.directory.names:
             self._keep_addresses(deadline)
         if self._housekeeper is None:
             self._keep_house()
@@ -83,6 +85,26 @@ class Channel:
             steps = conductor.recover(attempt, error, deadline, observation)
             return self._recover(call, steps, deadline)
         return conductor.answered(attempt, answer, observation)
+
+    def earn(self) -> None:
+        """A call is made without this object: it counts for the budget of retries."""
+        self._conductor.budget.earn()
+
+    def go_on(
+        self,
+        call: Call[T],
+        member: Member[Pool],
+        deadline: Deadline,
+        first: Callable[[], T | Refusal],
+    ) -> T:
+        """Leads a call on whose first attempt another made: `first` tells what came of it."""
+        attempt = Attempt(member, 1)
+        try:
+            answer = _outcome(call, attempt, deadline, first)
+        except BaseException as error:
+            steps = self._conductor.recover(attempt, error, deadline, None)
+            return self._recover(call, steps, deadline)
+        return self._conductor.answered(attempt, answer, None)
 
     def _recover(self, call: Call[T], steps: Steps[Pool], deadline: Deadline) -> T:
         """Does what the conductor says, once the first attempt has failed."""
@@ -106,7 +128,7 @@ class Channel:
     def run_batch(self, batch: Batch, timeout_s: float | None) -> ScoreResult:
         """Makes the calls of a batch, as many at a time as there may be connections."""
         batch.begin(self.call(batch.first(), timeout_s))
-        members = max(1, len(self._directory.balancer.members))
+        members = max(1, len(self.directory.balancer.members))
         workers = members * self._options.connections_limit
 
         def score(start: int, call: Call[ScoreResult]) -> None:
@@ -166,17 +188,9 @@ class Channel:
         except Exception as error:
             raise self._borrow_error(error, _place(call, attempt), deadline) from error
         try:
-            answer = connection.call(call, deadline)
-        except BaseException as error:
-            mapped = wire_error(error, _place(call, attempt), deadline)
-            if mapped is error:
-                raise
-            raise mapped from error
+            return _outcome(call, attempt, deadline, lambda: connection.call(call, deadline))
         finally:
             pool.give_back(connection)
-        if isinstance(answer, Refusal):
-            raise errors.server_error(_place(call, attempt), answer)
-        return answer
 
     def _borrow_error(self, error: Exception, place: Place, deadline: Deadline) -> Exception:
         if isinstance(error, PoolClosedError):
@@ -185,7 +199,7 @@ class Channel:
             return errors.CallTimedOut(
                 place, f"waited {deadline.seconds:g} s for other calls of this client"
             )
-        self._directory.hasten()
+        self.directory.hasten()
         limit_s = min(deadline.seconds, self._options.connect_timeout_s)
         return connect_error(error, place, limit_s)
 
@@ -195,7 +209,7 @@ class Channel:
         deadline = Deadline(self._options.timeout_s)
         self._keep_addresses(deadline)
         failure: Exception | None = None
-        for member in self._directory.balancer.members:
+        for member in self.directory.balancer.members:
             try:
                 connection = member.pool.borrow(deadline, heavy=False)
             except Exception as error:
@@ -208,25 +222,25 @@ class Channel:
     def close(self) -> None:
         """Closes the connections for good; calls under way end with ClientClosed."""
         self._closing.set()
-        for member in self._directory.balancer.members:
+        for member in self.directory.balancer.members:
             member.pool.close()
         self._hedging.shutdown(wait=False, cancel_futures=True)
 
     def _keep_addresses(self, deadline: Deadline) -> None:
         """Starts a lookup where one is due, and waits for the first."""
-        if self._directory.is_due:
+        if self.directory.is_due:
             threading.Thread(target=self._look_up, name="thriftscore-lookup", daemon=True).start()
-        if self._directory.names and not self._directory.balancer.members:
+        if self.directory.names and not self.directory.balancer.members:
             self._known.wait(max(0.0, deadline.left_s()))
 
     def _look_up(self) -> None:
-        for endpoint in self._directory.names:
+        for endpoint in self.directory.names:
             try:
                 addresses = endpoint.lookup()
             except (OSError, UnicodeError) as error:  # the latter for a name that is none
-                self._directory.not_found(endpoint, error)
+                self.directory.not_found(endpoint, error)
             else:
-                for pool in self._directory.found(endpoint, addresses):
+                for pool in self.directory.found(endpoint, addresses):
                     pool.close_when_unused()
         self._known.set()
 
@@ -241,12 +255,12 @@ class Channel:
 
     def sweep(self) -> None:
         """Closes connections that were idle for too long."""
-        for member in self._directory.balancer.members:
+        for member in self.directory.balancer.members:
             member.pool.sweep()
 
     def after_fork(self) -> None:
         """In the child: the parent's connections are the parent's, and its threads are not here."""
-        members = self._directory.balancer.members
+        members = self.directory.balancer.members
         self._start()
         for member in members:
             member.pool.forget()
@@ -261,6 +275,22 @@ def _sweep_until_closed(
             return
         alive.sweep()
         del alive
+
+
+def _outcome(
+    call: Call[T], attempt: Attempt[Pool], deadline: Deadline, obtain: Callable[[], T | Refusal]
+) -> T:
+    """The answer. Raises what the server or the wire has against it, as the client's errors."""
+    try:
+        answer = obtain()
+    except BaseException as error:
+        mapped = wire_error(error, _place(call, attempt), deadline)
+        if mapped is error:
+            raise
+        raise mapped from error
+    if isinstance(answer, Refusal):
+        raise errors.server_error(_place(call, attempt), answer)
+    return answer
 
 
 def _place(call: Call[Any], attempt: Attempt[Any]) -> Place:

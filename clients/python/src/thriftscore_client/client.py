@@ -14,6 +14,7 @@ from thriftscore_client import results
 from thriftscore_client.calls import Call
 from thriftscore_client.channel import Channel
 from thriftscore_client.endpoint import parse_endpoints
+from thriftscore_client.express import Express
 from thriftscore_client.options import CallOptions, ClientOptions
 from thriftscore_client.requests import Requests
 from thriftscore_client.results import FloatArray
@@ -49,6 +50,9 @@ class Client:
         self._options = options or ClientOptions()
         self._channel = Channel(parse_endpoints(endpoints), self._options)
         self._requests = Requests(self._channel.wire.codec, self._options)
+        self._express: Express | None = None
+        if Express.suits(self._channel, self._options):
+            self._express = Express(self._channel, self._requests, self._options)
 
     def __enter__(self) -> Self:
         self._channel.open()
@@ -72,6 +76,8 @@ class Client:
         `features` is a NumPy array, or a table of pandas, Polars or Arrow. The model computes in
         its own precision, whichever is sent.
         """
+        if self._express is not None and not call:
+            return self._express.score(model, features)
         return self._run(self._requests.score(model, features, call), call)
 
     def score_batch(

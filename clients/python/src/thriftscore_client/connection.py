@@ -23,7 +23,7 @@ from thriftscore_client.deadline import Deadline
 from thriftscore_client.errors import Refusal
 from thriftscore_client.exchange import Exchange, Ledger
 from thriftscore_client.framing import Buffer, FrameError
-from thriftscore_client.shelf import Lease
+from thriftscore_client.shelf import PlainLease
 from thriftscore_client.stream import Stream
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Connection:
 
     def __init__(self, stream: Stream, wire: Wire) -> None:
         self.ledger: Ledger[WaitingExchange] = Ledger(wire.codec)
-        self.lease = Lease()
+        self.lease = PlainLease()
         self._stream = stream
         self.is_quiet = stream.is_quiet
         """True where nothing is left to read and the peer is there. For a connection not in use."""

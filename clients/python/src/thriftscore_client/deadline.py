@@ -11,10 +11,10 @@ class Deadline:
 
     __slots__ = ("moment", "seconds")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, begun: float | None = None) -> None:
         self.seconds = seconds
         """How long the call may take in all."""
-        self.moment = time.monotonic() + seconds
+        self.moment = (time.monotonic() if begun is None else begun) + seconds
 
     def left_s(self) -> float:
         """Seconds left; 0 or less where none are."""

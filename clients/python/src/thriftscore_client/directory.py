@@ -8,6 +8,7 @@ with what it found.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -48,6 +49,11 @@ class Directory(Generic[P]):
     def not_found(self, endpoint: Endpoint, error: OSError | UnicodeError) -> None:
         """A lookup failed: the addresses known so far stay."""
         _LOG.warning("%s: the name cannot be looked up: %s", endpoint.text, error)
+
+    @property
+    def due_at(self) -> float:
+        """When names should be looked up, on the monotonic clock; infinite where there are none."""
+        return self._due_at if self.names else math.inf
 
     @property
     def is_due(self) -> bool:

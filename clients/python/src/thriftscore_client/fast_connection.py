@@ -29,22 +29,22 @@ class FastConnection:
         from thriftscore_client._fast import Line  # noqa: PLC0415  # may be absent
 
         connected.settimeout(None)
-        self.lease = Lease()
-        self._line: Line = Line(connected.detach(), wire.frame_bytes_max)
+        self.line: Line = Line(connected.detach(), wire.frame_bytes_max)
+        self.lease: Lease = self.line
         self._wire = wire
-        self.is_quiet = self._line.is_quiet
+        self.is_quiet = self.line.is_quiet
         """True where nothing is left to read and the peer is there. For a connection not in use."""
-        self.forget = self._line.forget
+        self.forget = self.line.forget
         """Closes the socket without ending the connection, which another process has as well."""
 
     @property
     def takes_calls(self) -> bool:
         """True while new calls may be sent."""
-        return self._line.takes_calls
+        return self.line.takes_calls
 
     def close(self, reason: str = "the client was closed") -> None:
         """Ends the calls that are under way and closes the socket; may be called again."""
-        self._line.close(reason)
+        self.line.close(reason)
 
     def call(self, call: Call[T], deadline: Deadline) -> T | Refusal:
         """Sends a call and returns its answer.
@@ -54,7 +54,7 @@ class FastConnection:
         context, payload, convert = call.context, call.payload, cast("object", call.convert)
         method, seconds = call.method.encode(), deadline.remaining_s()
         if type(convert) is FromMatrix and context is not None and payload is not None:
-            found = self._line.score(
+            found = self.line.score(
                 method,
                 call.arguments,
                 context.name,
@@ -65,8 +65,8 @@ class FastConnection:
             )
             if type(found) is tuple:
                 return cast("T", convert.make(*found, context.request_id))
-            return self._decode(call, cast("bytes", found))
-        message = self._line.call(
+            return self.decode(call, cast("bytes", found))
+        message = self.line.call(
             method,
             call.arguments,
             None if context is None else context.name,
@@ -75,9 +75,10 @@ class FastConnection:
             0 if payload is None else payload.field_id,
             seconds,
         )
-        return self._decode(call, message)
+        return self.decode(call, message)
 
-    def _decode(self, call: Call[T], message: bytes) -> T | Refusal:
+    def decode(self, call: Call[T], message: bytes) -> T | Refusal:
+        """What a reply means. Where it has none, closes the connection and raises ReplyError."""
         try:
             return self._wire.decode(call, self._wire.codec.read_head(message), message)
         except BaseException:

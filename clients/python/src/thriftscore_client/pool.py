@@ -37,7 +37,8 @@ class Pool:
         self._shelf: Shelf[AnyConnection] = Shelf(options)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._waiting = 0
+        self.waiting = 0
+        """Callers for whom there is no room."""
         self._closed = False
 
     def borrow(self, deadline: Deadline, *, heavy: bool) -> AnyConnection:
@@ -64,16 +65,17 @@ class Pool:
             if self._shelf.may_dial:
                 self._shelf.dialling += 1
                 return None
-            self._waiting += 1
+            self.waiting += 1
             try:
+                # Where it saw nobody waiting, the express gave its place back without a word.
+                connection = self._shelf.borrow(heavy=heavy)
+                if connection is not None:
+                    return connection
                 remaining_s = deadline.left_s()
                 if remaining_s <= 0 or not self._changed.wait(remaining_s):
                     raise PoolFullError
             finally:
-                self._waiting -= 1
-            connection = self._shelf.borrow(heavy=heavy)
-            if connection is not None:
-                return connection
+                self.waiting -= 1
         raise PoolClosedError
 
     def _dial(self, deadline: Deadline) -> AnyConnection:
@@ -105,11 +107,16 @@ class Pool:
         name = self._wire.server_name(self.address)
         return TlsStream.handshake(connected, self._wire.tls, name, deadline)
 
+    def freest(self) -> AnyConnection | None:
+        """A connection with room for a call, not borrowed; None where calls wait for one."""
+        with self._lock:
+            return None if self._closed or self.waiting else self._shelf.freest()
+
     def give_back(self, connection: AnyConnection) -> None:
         """The call is over."""
         with self._lock:
             finished = self._shelf.give_back(connection)
-            if self._waiting:
+            if self.waiting:
                 self._changed.notify()
         if finished:
             connection.close()

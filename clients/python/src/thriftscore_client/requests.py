@@ -47,9 +47,10 @@ class Requests:
     def __init__(self, codec: Codec, options: ClientOptions) -> None:
         self._codec = codec
         self._options = options
-        self._token = b""
+        self.token = b""
+        """The field of the context that shows who calls; empty = none."""
         if options.auth_token is not None:
-            self._token = codec.string_field(_TOKEN_FIELD, options.auth_token)
+            self.token = codec.string_field(_TOKEN_FIELD, options.auth_token)
         self._starts: dict[tuple[str, str, str, int, Any], bytes] = {}
         self._has_traces = has_traces()
         self.after_fork()
@@ -73,13 +74,10 @@ class Requests:
     def _matrix(self, method: str, model: str, values: Any, options: CallOptions) -> Call[Any]:
         rows = matrix(values if type(values) is np.ndarray else as_array(values))
         count, columns = rows.shape
-        about = (method, model, options.get("version", "") if options else "", columns, rows.dtype)
-        arguments = self._starts.get(about)
-        if arguments is None:
-            arguments = self._matrix_start(about)
+        version = options.get("version", "") if options else ""
         return Call(
             method,
-            arguments,
+            self._matrix_start((method, model, version, columns, rows.dtype)),
             results.FromMatrix(*_MATRIX_RESULTS[method], count),
             model,
             self._context(options),
@@ -88,8 +86,16 @@ class Requests:
             ),
         )
 
+    def score_start(self, model: str, columns: int, is_double: bool) -> bytes:
+        """How the arguments of `score` begin for such rows, without a version."""
+        dtype = np.dtype(np.float64 if is_double else np.float32)
+        return self._matrix_start(("score", model, "", columns, dtype))
+
     def _matrix_start(self, about: tuple[str, str, str, int, Any]) -> bytes:
         """What is alike in all calls with a matrix of this form."""
+        known = self._starts.get(about)
+        if known is not None:
+            return known
         method, model, version, columns, dtype = about
         kind = ttypes.ScoreRequest if method == "score" else ttypes.NormalizeRequest
         request = kind(model_name=model, model_version=version, columns=columns or None)
@@ -215,7 +221,7 @@ class Requests:
         trace = current_traceparent() if self._has_traces else None
         if not options and trace is None:
             request_id = f"{self._id_prefix}-{next(self._id_numbers)}"
-            return Context(request_id, request_id.encode(), self._token)
+            return Context(request_id, request_id.encode(), self.token)
         if not options.keys() <= _CALL_OPTIONS:
             unknown = min(options.keys() - _CALL_OPTIONS)
             raise TypeError(f"unexpected keyword argument {unknown!r}")
@@ -226,7 +232,7 @@ class Requests:
             rest = self._codec.string_field(_TRACEPARENT_FIELD, trace) if trace else b""
         except (UnicodeError, AttributeError) as error:
             raise InvalidRequest(f"the context cannot be encoded: {error}") from error
-        return Context(request_id, name, rest + self._token)
+        return Context(request_id, name, rest + self.token)
 
 
 def _tensor(name: str, array: Any) -> Any:

@@ -13,8 +13,29 @@ from typing import Generic, Protocol, TypeVar
 from thriftscore_client.options import ClientOptions
 
 
-class Lease:
-    """How a connection is used; its shelf's alone to change."""
+class Lease(Protocol):
+    """How a connection is used; its shelf's to change, and the express's (see express.py)."""
+
+    idle_since: float
+    ends_at: float
+    is_leaving: bool
+
+    @property
+    def calls(self) -> int:
+        """Calls under way."""
+        ...
+
+    def begin(self) -> None:
+        """One more call is under way."""
+        ...
+
+    def end(self) -> int:
+        """One call is over; returns how many are left."""
+        ...
+
+
+class PlainLease:
+    """The lease of a connection that only its shelf lends."""
 
     __slots__ = ("calls", "ends_at", "idle_since", "is_leaving")
 
@@ -24,11 +45,23 @@ class Lease:
         self.ends_at = 0.0
         self.is_leaving = False
 
+    def begin(self) -> None:
+        """One more call is under way."""
+        self.calls += 1
+
+    def end(self) -> int:
+        """One call is over; returns how many are left."""
+        self.calls -= 1
+        return self.calls
+
 
 class Shared(Protocol):
     """A connection of any kind."""
 
-    lease: Lease
+    @property
+    def lease(self) -> Lease:
+        """How it is used."""
+        ...
 
     @property
     def takes_calls(self) -> bool:
@@ -70,24 +103,31 @@ class Shelf(Generic[C]):
                 best, fewest = connection, calls
         if best is None or (heavy and fewest and self.may_dial):
             return None
-        best.lease.calls = fewest + 1
+        best.lease.begin()
         return best
+
+    def freest(self) -> C | None:
+        """The connection that `borrow` would lend; None where there is none with room."""
+        connection = min(self._staying, key=lambda one: one.lease.calls, default=None)
+        if connection is None or connection.lease.calls >= self._calls_max:
+            return None
+        return connection
 
     def add(self, connection: C) -> None:
         """A new connection, borrowed by whoever made it."""
         self._staying.append(connection)
         jittered_s = self._age_max_s * random.uniform(0.9, 1.1)  # noqa: S311  # not all at once
-        connection.lease.calls = 1
+        connection.lease.begin()
         connection.lease.ends_at = time.monotonic() + jittered_s
 
     def give_back(self, connection: C) -> bool:
         """A call is over. True where the connection is to be closed."""
         lease = connection.lease
-        lease.calls -= 1
+        left = lease.end()
         now = time.monotonic()
         if not connection.takes_calls or now >= lease.ends_at:
             self.retire(connection)
-        if lease.calls:
+        if left:
             return False
         lease.idle_since = now
         if lease.is_leaving:
@@ -112,13 +152,17 @@ class Shelf(Generic[C]):
             and (now - one.lease.idle_since >= self._idle_s or now >= one.lease.ends_at)
         ]
         for connection in stale:
-            self._staying.remove(connection)
-        return stale
+            self.retire(connection)
+        return self._take_unused()
 
     def retire_all(self) -> list[C]:
         """No connection takes more calls; returns those that have none."""
         for connection in list(self._staying):
             self.retire(connection)
+        return self._take_unused()
+
+    def _take_unused(self) -> list[C]:
+        """Those that are to go; a call that began at this moment ends first."""
         unused = [one for one in self._leaving if one.lease.calls == 0]
         self._leaving.difference_update(unused)
         return unused
