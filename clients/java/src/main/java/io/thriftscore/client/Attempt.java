@@ -86,7 +86,7 @@ final class Attempt<R> {
       return message;
     } finally {
       if (!made) {
-        backend.connections().released(connection, 1);
+        backend.connections().released(connection);
       }
     }
   }

@@ -26,7 +26,7 @@ final class CallProgress<R> {
     this.request = request;
     var own = request.options.timeout();
     var timeout = own.isZero() ? options.timeout() : own;
-    this.deadline = new Deadline(startedAt + timeout.toNanos());
+    this.deadline = Deadline.after(timeout);
     this.timeoutMillis = timeout.toMillis();
     String given = request.options.traceparent();
     this.traceparent = given.isEmpty() ? CurrentTrace.traceparent() : given;

@@ -107,12 +107,12 @@ final class ClientState implements AutoCloseable {
 
   /** Tells who wants to know that a call has ended. */
   void ended(CallProgress<?> call, ThriftscoreException error) {
+    long nanos = System.nanoTime() - call.startedAt;
     if (error == null && options.hedgeAfter().equals(ClientOptions.P95)) {
-      latencies.add(System.nanoTime() - call.startedAt);
+      latencies.add(nanos);
     }
     if (options.observer() != null) {
       var request = call.request;
-      long nanos = System.nanoTime() - call.startedAt;
       var event =
           new CallObserver.Call(
               request.method, request.model, call.attempts(), Duration.ofNanos(nanos), error);

@@ -16,12 +16,9 @@ import java.util.concurrent.locks.ReentrantLock;
  * One connection that carries the exchanges of many callers, told apart by their numbers.
  *
  * <p>Nobody waits for the right to write: whoever finds no writer writes for all that came in the
- * meantime, in as few writes as it can. Callers whose replies came together are about to send
- * together: the last of them writes for all; or the first of them, if it finds, when it gets the
- * processor back after a few yields, that the others have not come.
- *
- * <p>A caller that is alone on the connection also reads its own reply, without a switch to another
- * thread; as soon as there are several, a thread of the client reads for all of them.
+ * meantime, in as few writes as it can. A caller that is alone on the connection also reads its own
+ * reply, without a switch to another thread; as soon as there are several, a thread of the client
+ * reads for all of them.
  *
  * <p>The socket blocks. What outlasts its deadline is ended by the {@link Watchdog}: it closes the
  * connection if a thread is stuck in the socket for a caller, since nothing else frees that thread.
@@ -32,16 +29,13 @@ final class Connection implements Watchdog.Watched {
   /** So long after it was shared last, a connection stays with the thread that reads for all. */
   private static final long SHARED_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
-  /** So often a caller lets those go first who were answered with it and may send with it. */
-  private static final int YIELDS_MAX = 4;
-
   private static final long NEVER_NANOS = TimeUnit.DAYS.toNanos(10_000);
 
   /** Hears what becomes of a connection. */
   interface Owner {
 
-    /** So many exchanges are over. */
-    void released(Connection connection, int exchanges);
+    /** An exchange is over. */
+    void released(Connection connection);
 
     /** The connection is closed, and with it all its exchanges are over. */
     void closed(Connection connection);
@@ -58,14 +52,7 @@ final class Connection implements Watchdog.Watched {
   private final Deque<Exchange> unsent = new ArrayDeque<>();
   private boolean reading;
   private boolean writing;
-  private boolean lingering;
   private long sharedUntil = System.nanoTime();
-
-  // Written under the lock: callers that were answered together and have not sent since.
-  private volatile int returning;
-
-  // Used by the thread that reads for all.
-  private final List<Exchange> answered = new ArrayList<>();
 
   // Written under the lock. A connection with a failure is closed.
   private volatile IOException failure;
@@ -99,7 +86,7 @@ final class Connection implements Watchdog.Watched {
   void start(Exchange exchange) throws IOException {
     admit(exchange);
     workers.watchdog().expectBy(exchange.deadline.nanoTime());
-    if (exchange.writes || exchange.lingers && stillHasToWrite(exchange)) {
+    if (exchange.writes) {
       write(exchange);
     }
   }
@@ -112,6 +99,12 @@ final class Connection implements Watchdog.Watched {
         throw new IOException("the connection had just been closed", failure);
       }
       pending.add(exchange);
+      exchange.writes = !writing;
+      if (writing) {
+        unsent.add(exchange);
+      }
+      writing = true;
+      writeBy = exchange.writes ? exchange.deadline.nanoTime() : writeBy;
       boolean alone = pending.size() == 1 && exchange.hasCaller();
       if (!alone) {
         sharedUntil = System.nanoTime() + SHARED_NANOS;
@@ -122,46 +115,9 @@ final class Connection implements Watchdog.Watched {
         workers.read(this::readForAll);
       }
       reading = true;
-      chooseWriter(exchange);
       if (!exchange.hasCaller()) {
         expectReplyBy(exchange.deadline.nanoTime());
       }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void chooseWriter(Exchange exchange) {
-    returning = exchange.reads ? 0 : Math.max(0, returning - 1);
-    exchange.writes = !writing && returning == 0;
-    exchange.lingers = !writing && returning > 0 && !lingering;
-    lingering |= exchange.lingers;
-    if (exchange.writes) {
-      startWriting(exchange);
-    } else {
-      unsent.add(exchange);
-    }
-  }
-
-  private void startWriting(Exchange exchange) {
-    writing = true;
-    writeBy = exchange.deadline.nanoTime();
-  }
-
-  /** Leaves the processor to those who may send too; false if one of them has sent it all. */
-  private boolean stillHasToWrite(Exchange exchange) {
-    for (int yields = 0; returning > 0 && yields < YIELDS_MAX; yields++) {
-      Thread.yield();
-    }
-    lock.lock();
-    try {
-      lingering = false;
-      returning = 0;
-      boolean writes = !writing && !unsent.isEmpty();
-      if (writes) {
-        startWriting(exchange);
-      }
-      return writes;
     } finally {
       lock.unlock();
     }
@@ -176,10 +132,10 @@ final class Connection implements Watchdog.Watched {
   /** Writes the exchange and all that is unsent; others that come meanwhile leave theirs here. */
   private void write(Exchange own) {
     try {
-      if (own.writes) {
-        transport.send(own.request);
-      }
+      transport.send(own.request);
       if (!own.reads) {
+        // Those whose replies came with the last one are about to send too: one write for all.
+        Thread.yield();
         sendUnsent();
       }
       transport.flush();
@@ -219,7 +175,7 @@ final class Connection implements Watchdog.Watched {
     } finally {
       lock.unlock();
     }
-    owner.released(this, 1);
+    owner.released(this);
   }
 
   private boolean stopsWriting() {
@@ -270,7 +226,7 @@ final class Connection implements Watchdog.Watched {
   private void readForAll() {
     try {
       while (keepsReading()) {
-        receiveAll();
+        receive();
       }
     } catch (IOException broken) {
       close(broken);
@@ -290,34 +246,16 @@ final class Connection implements Watchdog.Watched {
 
   private void receive() throws IOException {
     byte[] message = transport.receive();
-    Exchange exchange = take(message, false);
-    owner.released(this, 1);
+    Exchange exchange = take(MessageHead.of(message, protocol));
     exchange.reply(message);
-    if (draining) {
-      closeIfDone();
-    }
-  }
-
-  /** Takes all that has come before it wakes anybody: they shall know of each other. */
-  private void receiveAll() throws IOException {
-    try {
-      do {
-        byte[] message = transport.receive();
-        answered.add(take(message, true).with(message));
-      } while (transport.hasMessage());
-    } finally {
-      owner.released(this, answered.size());
-      answered.forEach(Exchange::deliver);
-      answered.clear();
-    }
+    owner.released(this);
     if (draining) {
       closeIfDone();
     }
   }
 
   /** The exchange that a reply is for: of its number, and of its method. */
-  private Exchange take(byte[] message, boolean shared) throws IOException {
-    MessageHead head = MessageHead.of(message, protocol);
+  private Exchange take(MessageHead head) throws IOException {
     lock.lock();
     try {
       if (failure != null) {
@@ -327,7 +265,6 @@ final class Connection implements Watchdog.Watched {
         Exchange exchange = each.next();
         if (exchange.sequence == head.sequence() && head.isOf(exchange.method)) {
           each.remove();
-          returning += shared && exchange.hasCaller() ? 1 : 0;
           return exchange;
         }
       }

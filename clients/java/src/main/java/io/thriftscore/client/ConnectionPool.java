@@ -90,7 +90,7 @@ final class ConnectionPool implements Connection.Owner {
 
   /** Opens a connection ahead of the first call. */
   void connect(Deadline deadline) throws IOException {
-    released(acquire(deadline, deadline), 1);
+    released(acquire(deadline, deadline));
   }
 
   /** As {@link #acquire}, or null where that would have to wait. */
@@ -181,16 +181,14 @@ final class ConnectionPool implements Connection.Owner {
   }
 
   @Override
-  public void released(Connection connection, int exchanges) {
+  public void released(Connection connection) {
     lock.lock();
     try {
       Member member = byConnection.get(connection);
       if (member != null) {
-        member.calls -= exchanges;
+        member.calls--;
         member.usedAt = System.nanoTime();
-        for (int place = 0; place < exchanges; place++) {
-          changed.signal();
-        }
+        changed.signal();
       }
     } finally {
       lock.unlock();

@@ -23,10 +23,6 @@ class Exchange {
   // The part of the exchange's own thread in the connection's work; the connection sets them.
   boolean reads;
   boolean writes;
-  boolean lingers;
-
-  // Between the thread that read it and itself.
-  private byte[] received;
 
   /** Null while waiting; then the bytes of the reply, an IOException or ABANDONED. */
   private volatile Object outcome;
@@ -48,16 +44,6 @@ class Exchange {
   /** Called once, by the thread that knows the outcome. */
   void settled() {
     LockSupport.unpark(waiting);
-  }
-
-  /** Keeps the reply until {@link #deliver}. */
-  final Exchange with(byte[] message) {
-    received = message;
-    return this;
-  }
-
-  final void deliver() {
-    settle(received);
   }
 
   final void reply(byte[] message) {

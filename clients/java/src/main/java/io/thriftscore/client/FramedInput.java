@@ -34,13 +34,6 @@ final class FramedInput implements MessageInput {
     return incoming.available() > 0;
   }
 
-  /** What has no valid length is left to {@link #next}. */
-  @Override
-  public boolean hasMessage() {
-    int available = incoming.available() - Integer.BYTES;
-    return available >= 0 && incoming.peekInt() <= available;
-  }
-
   private int requireLength(int length) throws ProtocolException {
     if (length < 1 || length > frameBytesMax) {
       throw new ProtocolException(

@@ -33,11 +33,6 @@ final class IncomingBytes {
     return buffer.getInt();
   }
 
-  /** What {@link #takeInt} would return; four bytes must be available. */
-  int peekInt() {
-    return buffer.getInt(buffer.position());
-  }
-
   /** Takes what is there, waiting only if that is nothing; returns how much it was. */
   int take(byte[] bytes, int offset, int length) throws IOException {
     require(1);

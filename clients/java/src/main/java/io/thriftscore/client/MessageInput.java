@@ -9,9 +9,6 @@ interface MessageInput {
   /** Waits for the next message; anything that cannot be one is a ProtocolException. */
   byte[] next() throws IOException;
 
-  /** True if {@link #next} would not have to wait; false where that cannot be told. */
-  boolean hasMessage();
-
   /** True if bytes have been received that belong to no message that was returned. */
   boolean hasMore();
 }

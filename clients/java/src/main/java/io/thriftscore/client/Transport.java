@@ -53,11 +53,6 @@ final class Transport {
     return input.next();
   }
 
-  /** True if {@link #receive} would not have to wait; false where that cannot be told. */
-  boolean hasMessage() {
-    return input.hasMessage();
-  }
-
   /** Refuses bytes that follow a message although no other is awaited. */
   void requireNothingMore() throws ProtocolException {
     if (input.hasMore()) {

@@ -50,12 +50,6 @@ final class UnframedInput implements MessageInput {
     return incoming.available() > 0;
   }
 
-  /** Its end is known only when it is read. */
-  @Override
-  public boolean hasMessage() {
-    return false;
-  }
-
   private int record(byte[] target, int offset, int count) throws IOException {
     if (length + count > codec.limits().getMaxFrameSize()) {
       throw new ProtocolException(

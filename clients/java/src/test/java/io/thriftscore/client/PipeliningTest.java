@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.thriftscore.idl.ScoringService;
-import java.io.ByteArrayOutputStream;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -69,43 +68,18 @@ class PipeliningTest {
                   peer.stall();
                 });
         ThriftscoreClient client = ThriftscoreClient.connect(server.endpoint(), ONE_CONNECTION)) {
-      var calls = IntStream.range(0, CALLS).mapToObj(call -> inThread(client, call)).toList();
+      var calls =
+          IntStream.range(0, CALLS)
+              .mapToObj(
+                  call ->
+                      CompletableFuture.supplyAsync(
+                          () -> client.scoreValues("iris", call)[0], PipeliningTest::start))
+              .toList();
       for (int call = 0; call < CALLS; call++) {
         assertEquals(call, calls.get(call).get());
       }
       assertEquals(1, server.connections());
     }
-  }
-
-  /** The others may never call again. */
-  @Test
-  void sendsTheNextCallOfOneThatWasAnsweredWithOthers() throws Exception {
-    try (HostileServer server =
-            new HostileServer(
-                peer -> {
-                  ByteArrayOutputStream together = new ByteArrayOutputStream();
-                  for (Asked one : askAll(peer)) {
-                    together.write(one.answer());
-                  }
-                  peer.send(together.toByteArray());
-                  while (true) {
-                    peer.send(ask(peer).answer());
-                  }
-                });
-        ThriftscoreClient client = ThriftscoreClient.connect(server.endpoint(), ONE_CONNECTION)) {
-      var calls = IntStream.range(0, CALLS).mapToObj(call -> inThread(client, call)).toList();
-      for (int call = 0; call < CALLS; call++) {
-        assertEquals(call, calls.get(call).get());
-      }
-      assertEquals(CALLS, client.scoreValues("iris", CALLS)[0]);
-      assertEquals(CALLS + 1, inThread(client, CALLS + 1).get());
-      assertEquals(1, server.connections());
-    }
-  }
-
-  private static CompletableFuture<Double> inThread(ThriftscoreClient client, double value) {
-    return CompletableFuture.supplyAsync(
-        () -> client.scoreValues("iris", value)[0], PipeliningTest::start);
   }
 
   private static void start(Runnable task) {
