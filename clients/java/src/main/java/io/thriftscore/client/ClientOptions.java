@@ -17,8 +17,7 @@ public final class ClientOptions {
   /** For {@link #withHedgeAfter}: the 95th percentile of recent calls, whatever that is. */
   public static final Duration P95 = Duration.ofMillis(-95);
 
-  private static final int PIPELINED_CONNECTIONS = 2;
-  private static final int EXCLUSIVE_CONNECTIONS = 16;
+  private static final int CONNECTIONS = 16;
 
   /** Not changed any more once it belongs to options. */
   private static final class Values implements Cloneable {
@@ -246,15 +245,12 @@ public final class ClientOptions {
   }
 
   /**
-   * The most connections to one address; 0 = 2, or 16 where calls do not share one.
+   * The most connections to one address; 0 = 16. Calls share one when there are no more.
    *
    * @return the value
    */
   public int connectionsMax() {
-    if (values.connectionsMax > 0) {
-      return values.connectionsMax;
-    }
-    return values.callsPerConnectionMax > 1 ? PIPELINED_CONNECTIONS : EXCLUSIVE_CONNECTIONS;
+    return values.connectionsMax > 0 ? values.connectionsMax : CONNECTIONS;
   }
 
   /**

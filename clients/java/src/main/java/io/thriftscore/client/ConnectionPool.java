@@ -14,6 +14,7 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /** The connections to one address: few, each for so many calls at a time. Thread-safe. */
 final class ConnectionPool implements Connection.Owner {
+  private static final int SHARED_CONNECTIONS = 2;
   /** A connection that was in use so shortly ago is not looked at again before its next use. */
   private static final long TRUSTED_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
@@ -72,7 +73,7 @@ final class ConnectionPool implements Connection.Owner {
     lock.lock();
     try {
       while (true) {
-        Connection ready = takeReady();
+        Connection ready = takeReady(options.connectionsMax());
         if (ready != null) {
           return ready;
         }
@@ -93,17 +94,21 @@ final class ConnectionPool implements Connection.Owner {
     released(acquire(deadline, deadline));
   }
 
-  /** As {@link #acquire}, or null where that would have to wait. */
+  /**
+   * For a caller that no thread waits for, which shares gladly: nothing is gained there by more
+   * connections than a few. Null where {@link #acquire} must be asked, which may have to wait.
+   */
   Connection tryAcquire() {
     lock.lock();
     try {
-      return takeReady();
+      return takeReady(Math.min(options.connectionsMax(), SHARED_CONNECTIONS));
     } finally {
       lock.unlock();
     }
   }
 
-  private Connection takeReady() {
+  /** Null where there is none, or a new one is to be made: while there are fewer than wanted. */
+  private Connection takeReady(int wanted) {
     Member best = null;
     for (int index = 0; index < members.size(); index++) {
       Member member = members.get(index);
@@ -117,7 +122,7 @@ final class ConnectionPool implements Connection.Owner {
         }
       }
     }
-    boolean mayOpen = members.size() + opening < options.connectionsMax();
+    boolean mayOpen = members.size() + opening < wanted;
     if (best == null || (best.calls > 0 && mayOpen)) {
       return null;
     }
