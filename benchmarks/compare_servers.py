@@ -14,6 +14,9 @@ import datetime
 import fnmatch
 import json
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,16 @@ def chosen(options: argparse.Namespace) -> list[Scenario]:
     return wanted
 
 
+@contextmanager
+def part(name: str, missing: dict[str, str]) -> Iterator[None]:
+    """What fails in here is missing from the report, which says so; the rest is not lost."""
+    try:
+        yield
+    except Exception as failure:
+        traceback.print_exc()
+        missing[name] = f"{type(failure).__name__}: {failure}"
+
+
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Everything that was asked for, as the JSON file has it."""
     rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
@@ -88,12 +101,17 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
         bench = Bench(servers, SCRATCH, rounds, tell)
         bench.run(chosen(options))
-        samples = bench.results.samples
+        samples, missing = bench.results.samples, bench.results.missing
         if asked(CONNECTING):
-            samples += connection_samples(servers, SCRATCH, rounds, tell)
+            with part(CONNECTING, missing):
+                samples.extend(connection_samples(servers, SCRATCH, rounds, tell, missing))
         if asked(CLIENTS):
-            samples += client_samples(servers[NATIVE], SCRATCH, rounds, tell)
-        embedded = list(embedded_samples(SCRATCH, rounds, tell)) if asked(EMBEDDED) else []
+            with part(CLIENTS, missing):
+                samples.extend(client_samples(servers[NATIVE], SCRATCH, rounds, tell))
+        embedded: list[dict[str, Any]] = []
+        if asked(EMBEDDED):
+            with part(EMBEDDED, missing):
+                embedded.extend(embedded_samples(SCRATCH, rounds, tell))
     return {
         "schema": SCHEMA,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -110,7 +128,7 @@ def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
         "scenarios": {scenario.name: scenario.title for scenario in SCENARIOS},
         "samples": samples,
         "embedded": embedded,
-        "missing": bench.results.missing,
+        "missing": missing,
     }
 
 

@@ -19,7 +19,7 @@ _OWN = "#d1495b"
 _PALETTE = ["#3d85c6", "#6aa84f", "#e69138", "#8e7cc3", "#45a5a5", "#b58900", "#a64d79", "#7f8c8d"]
 _STYLE = {
     "svg.hashsalt": "thriftscore",  # the same file for the same numbers
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",  # room was measured for this font; readers may have another
     "font.size": 10,
     "text.color": _INK,
     "axes.labelcolor": _INK,
@@ -28,7 +28,9 @@ _STYLE = {
     "ytick.color": _INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=_PALETTE),
+    # Beyond the colours, other marks and lines: no two alike.
+    "axes.prop_cycle": mpl.cycler(linestyle=["-", "--"], marker=["o", "s"])
+    * mpl.cycler(color=_PALETTE),
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
@@ -100,7 +102,7 @@ def _throughput(results: Results, path: Path) -> Path:
 
 def _line(axes: Axes, results: Results, server: str, points: Sequence[tuple[float, float]]) -> None:
     emphasis = {"color": _OWN, "linewidth": 2.5, "zorder": 3} if server == NATIVE else {}
-    axes.plot(*zip(*points, strict=True), marker="o", label=results.title(server), **emphasis)
+    axes.plot(*zip(*points, strict=True), label=results.title(server), **emphasis)
 
 
 def _cost(results: Results, path: Path) -> Path:

@@ -22,9 +22,16 @@ CONNECTIONS = 500
 
 
 def connection_samples(
-    subjects: dict[str, Subject], folder: Path, rounds: int, tell: Callable[[str], None]
+    subjects: dict[str, Subject],
+    folder: Path,
+    rounds: int,
+    tell: Callable[[str], None],
+    missing: dict[str, str],
 ) -> Iterator[dict[str, Any]]:
-    """Connections a second in each round; the client opens them all and sends a request on each."""
+    """Connections a second in each round; the client opens them all and sends a request on each.
+
+    Who could not take them goes into `missing`, with the reason.
+    """
     model = served_model("linear_32", folder / "models")
     situation = Situation(model, folder, reply_bytes=100)
     load = Load(connections=CONNECTIONS, seconds=0.0, warm_up_s=0.0, requests=CONNECTIONS)
@@ -46,7 +53,8 @@ def connection_samples(
                 tell(f"connections: round {number} of {rounds}, {name}")
                 try:
                     seconds = _seconds(target, load) - _seconds(target, nothing)
-                except LoadError:
+                except LoadError as failure:
+                    missing[f"{name} in {SCENARIO}, round {number}"] = str(failure)
                     continue
                 rate = (CONNECTIONS - 1) / max(seconds, 1e-6)
                 yield {

@@ -20,6 +20,7 @@ from peers.registry import GRPC_METHOD, MODEL_NAME, REST_PATH
 from rpc.processes import LOAD_CPU
 
 from thriftscore.cli.load_generator import failed, run_load
+from thriftscore.errors import ThriftscoreError
 
 PERCENTILES = {"p50_us": 50.0, "p90_us": 90.0, "p99_us": 99.0, "p999_us": 99.9}
 TIMEOUT_S = 60.0
@@ -122,7 +123,10 @@ def _run_thrift(target: Target, load: Load) -> dict[str, Any]:
         "warmup_s": load.warm_up_s,
         "cpu": LOAD_CPU,
     }
-    results = run_load(options)
+    try:
+        results = run_load(options)
+    except ThriftscoreError as failure:
+        raise LoadError(failure.message) from failure
     if reasons := failed(results):
         raise LoadError(", ".join(reasons))
     return results

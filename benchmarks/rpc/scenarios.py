@@ -23,6 +23,8 @@ MAIN = (
     "grpc_python_threads",
     "rest_fastapi",
 )
+ALONE = tuple(dict.fromkeys((*OWN, *MAIN)))
+"""With one connection, where latency is all there is to see."""
 PEAK = "one_row_16"
 """The scenario whose throughput counts as each server's own peak."""
 
@@ -42,10 +44,6 @@ class Scenario:
     """Whether `make bench-quick` has it too."""
 
 
-def _one_row(name: str, title: str, subjects: tuple[str, ...], **load: int) -> Scenario:
-    return Scenario(name, title, Load(**load), subjects)
-
-
 def _encodings() -> list[Scenario]:
     ways = [
         f"{t}/{p}/score" for t in ("framed", "unframed", "header") for p in ("binary", "compact")
@@ -59,7 +57,7 @@ def _encodings() -> list[Scenario]:
 
 SCENARIOS = (
     Scenario(PEAK, "1 row x 32 features, 16 connections", Load(), EVERY, quick=True),
-    Scenario("one_row_1", "1 row, 1 connection", Load(connections=1), EVERY),
+    Scenario("one_row_1", "1 row, 1 connection", Load(connections=1), ALONE),
     Scenario("one_row_64", "1 row, 64 connections", Load(connections=64), MAIN),
     Scenario(
         "pipelined",
