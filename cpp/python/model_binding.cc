@@ -17,6 +17,7 @@
 #include "model/model.h"
 #include "python/arrays.h"
 #include "python/bindings.h"
+#include "python/free_gil.h"
 
 namespace thriftscore::python {
 namespace {
@@ -33,20 +34,20 @@ Type precision_of(const Model& model) noexcept {
 }
 
 ModelPointer load_file(const std::filesystem::path& path) {
-  const py::gil_scoped_release release;  // reading and checking take long
+  const FreeGil free;  // reading and checking take long
   return held(Model::load_file(path));
 }
 
 ModelPointer load_bytes(const py::bytes& data) {
   const std::string_view view = data;
-  const py::gil_scoped_release release;  // checking takes long; bytes do not change
+  const FreeGil free;  // checking takes long; bytes do not change
   return held(Model::load_bytes(std::as_bytes(std::span(view))));
 }
 
 std::optional<MissingValue> score_into(const Model& model, const void* x, Type type,
                                        std::size_t rows, void* y) {
   thread_local Workspace workspace;
-  const py::gil_scoped_release release;  // other Python threads run while the kernels do
+  const FreeGil free;  // other Python threads run while the kernels do
   return with_type(type, [&](auto in) {
     return with_type(precision_of(model), [&](auto out) {
       return model.score(static_cast<const decltype(in)*>(x), rows, static_cast<decltype(out)*>(y),
@@ -121,7 +122,7 @@ std::optional<MissingValue> evaluate_into(const Model& model, const void* x, Typ
                                           std::size_t rows,
                                           const std::vector<NamedOutput>& outputs) {
   thread_local Workspace workspace;
-  const py::gil_scoped_release release;  // other Python threads run while the kernels do
+  const FreeGil free;  // other Python threads run while the kernels do
   return with_type(type, [&](auto in) {
     return with_type(precision_of(model), [&](auto out) {
       using Out = decltype(out);
@@ -185,7 +186,7 @@ enum class Direction { kForward, kInverse };
 
 template <Direction kDirection>
 void normalize_into(const Model& model, const void* x, Type type, std::size_t rows, void* y) {
-  const py::gil_scoped_release release;  // other Python threads run while the kernels do
+  const FreeGil free;  // other Python threads run while the kernels do
   with_type(type, [&](auto value) {
     const auto* from = static_cast<const decltype(value)*>(x);
     auto* to = static_cast<decltype(value)*>(y);

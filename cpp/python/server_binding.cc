@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "python/bindings.h"
+#include "python/free_gil.h"
 #include "server/memory.h"
 #include "server/server.h"
 
@@ -44,7 +45,7 @@ class PendingCall {
   void answer(const std::string_view reply) {
     if (call_ == nullptr) throw std::logic_error("the call has been answered");
     const auto call = std::exchange(call_, nullptr);
-    const py::gil_scoped_release release;  // the reply is copied and handed to a loop
+    const FreeGil free;  // the reply is copied and handed to a loop
     call->answer(std::as_bytes(std::span(reply)));
   }
 
@@ -156,7 +157,7 @@ void publish(
   for (const auto& [model, split, shadow] : traffic) {
     parsed_traffic.push_back({model, split, shadow});
   }
-  const py::gil_scoped_release release;  // takes the catalog's lock
+  const FreeGil free;  // takes the catalog's lock
   publisher->publish(parsed, parsed_traffic);
 }
 
@@ -164,7 +165,7 @@ std::optional<PendingCall> take_call(const std::shared_ptr<Server>& server,
                                      std::int64_t patience_ms) {
   std::shared_ptr<DeferredCall> call;
   {
-    const py::gil_scoped_release release;  // waits
+    const FreeGil free;  // waits
     call = server->deferred().take(std::chrono::milliseconds(patience_ms));
   }
   if (call == nullptr) return std::nullopt;
@@ -229,7 +230,7 @@ void bind_server(py::module_& module) {
   py::class_<Publisher, std::shared_ptr<Publisher>>(module, "Publisher")
       .def(py::init<std::shared_ptr<Server>>(), py::arg("server"))
       .def("publish", &publish, py::arg("targets"), py::arg("traffic"));
-  using Released = py::call_guard<py::gil_scoped_release>;  // each of these waits for threads
+  using Released = py::call_guard<FreeGil>;  // each of these waits for threads
   py::class_<Server, std::shared_ptr<Server>>(module, "Server")
       .def(py::init([](const py::dict& options, std::shared_ptr<server::ShadowScorer> shadows) {
              return std::make_shared<Server>(parse_options(options), std::move(shadows));

@@ -11,6 +11,7 @@
 
 #include "python/arrays.h"
 #include "python/bindings.h"
+#include "python/free_gil.h"
 #include "server/shadow_scorer.h"
 #include "server/split.h"
 
@@ -35,7 +36,7 @@ std::shared_ptr<ShadowScorer> make_scorer(std::size_t requests_max, std::size_t 
 
 std::shared_ptr<Comparison> comparison(ShadowScorer& scorer, const std::string& model_name,
                                        const Version& served, const Version& shadow) {
-  const py::gil_scoped_release release;  // may wait for an event loop that does the same
+  const FreeGil free;  // may wait for an event loop that does the same
   return scorer.comparison(model_name, {std::to_string(served.first), served.second},
                            {std::to_string(shadow.first), shadow.second});
 }
@@ -52,7 +53,7 @@ void offer(ShadowScorer& scorer, const std::shared_ptr<Comparison>& comparison, 
   if (y.size() != rows * served->outputs() * answered) {
     throw std::invalid_argument("scores: not those of the features");
   }
-  const py::gil_scoped_release release;  // copies both
+  const FreeGil free;  // copies both
   scorer.offer(comparison,
                {.model = served.get(),
                 .datatype = type == Type::kFp32 ? wire::DataType::kFp32 : wire::DataType::kFp64,
@@ -91,7 +92,7 @@ void bind_traffic(py::module_& module) {
            py::arg("scores"))
       .def("figures", &figures, py::arg("model_name"), py::arg("served"))
       // Waits for the thread.
-      .def("stop", &ShadowScorer::stop, py::call_guard<py::gil_scoped_release>());
+      .def("stop", &ShadowScorer::stop, py::call_guard<FreeGil>());
 }
 
 }  // namespace thriftscore::python

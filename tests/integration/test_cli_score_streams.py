@@ -13,10 +13,20 @@ import numpy as np
 import pytest
 from command_line import COMMAND, environment
 from numpy.lib.format import write_array_header_1_0
-from scored_tables import peak_of, score, where, write_csv
+from scored_tables import peak_of, read_json, score, where, write_csv
 from server_process import wait_until
+from stock_server import CountingHandler, stock_server
 
-from thriftscore._generated.ttypes import LabelRequest
+from thriftscore._generated.ttypes import (
+    DataType,
+    ErrorCode,
+    LabelRequest,
+    ModelMetadata,
+    ScoreRequest,
+    ScoreResponse,
+    ScoringError,
+    TensorMetadata,
+)
 
 ROW = b"1,2\n"
 ROWS = 4_000
@@ -208,3 +218,34 @@ def test_a_reader_that_leaves_early_is_told_nothing(models_repository, tmp_path)
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(100) == 1
+
+
+class BusyAtFirst(CountingHandler):
+    """Has no room for the first two requests."""
+
+    def model_metadata(self, model_name: str, model_version: str) -> ModelMetadata:
+        scores = TensorMetadata(name="scores", datatype=DataType.FP32, shape=[-1, 1])
+        return ModelMetadata(
+            name=model_name,
+            model_version=model_version or "1",
+            feature_names=["a", "b", "c"],
+            outputs=[scores],
+        )
+
+    def score(self, request: ScoreRequest) -> ScoreResponse:
+        answer = super().score(request)
+        if self.calls["score"] < 3:
+            raise ScoringError(
+                code=ErrorCode.OVERLOADED, message="no room", retryable=True, retry_after_ms=20
+            )
+        return answer
+
+
+def test_a_server_without_room_is_asked_again(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.ones((3, 3), np.float32))
+    handler = BusyAtFirst()
+    with stock_server(handler) as server:
+        lines = score("m", "--input", rows, "--endpoint", server.endpoint, "--format", "json")
+    assert handler.calls["score"] == 3
+    assert [row["score"] for row in read_json(lines)] == [0.0, 1.0, 2.0]

@@ -281,6 +281,35 @@ def test_threads_share_a_model(blueprint):
                 np.testing.assert_array_equal(actual, wanted)
 
 
+SCORING_AT_THE_END = """
+import sys, threading
+import numpy as np
+import thriftscore
+
+model = thriftscore.load(sys.argv[1])
+rows = np.ones((20_000, model.columns))
+scoring = threading.Semaphore(0)
+
+def score_for_ever():
+    while True:
+        scoring.release()
+        model.score(rows)
+
+for _ in range(8):
+    threading.Thread(target=score_for_ever, daemon=True).start()
+for _ in range(32):
+    scoring.acquire()
+"""
+
+
+def test_a_program_ends_in_peace_while_its_threads_score(blueprint, tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(blueprint(32, 3, link="softmax").file())
+    command = [sys.executable, "-c", SCORING_AT_THE_END, file]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_importing_loads_nothing_heavy():
     heavy = ("numpy", "pydantic", "typer", "rich", "onnx", "structlog", "thrift", "safetensors")
     program = f"import sys, thriftscore; print([m for m in {heavy} if m in sys.modules])"

@@ -6,6 +6,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <memory>
@@ -64,7 +65,15 @@ class View {
 class FreeGil {
  public:
   FreeGil() : state_(PyEval_SaveThread()) {}
-  ~FreeGil() { PyEval_RestoreThread(state_); }
+  ~FreeGil() {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {
+      // The interpreter has ended, and ends this thread by unwinding it, which may let go of Python
+      // objects no more: it stays here until the process is gone.
+      while (true) ::pause();
+    }
+  }
   FreeGil(const FreeGil&) = delete;
   FreeGil& operator=(const FreeGil&) = delete;
 

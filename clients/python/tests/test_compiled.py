@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -94,3 +96,37 @@ def test_closing_amid_the_calls_of_many_threads_ends_them_all(servers):
             thread.join(30)
         assert not any(thread.is_alive() for thread in threads)
         assert wrong == []
+
+
+WAITING_AT_THE_END = """
+import sys, threading
+import numpy as np
+from thriftscore_client import Client, ClientOptions, ThriftscoreError
+
+client = Client(sys.argv[1], ClientOptions(timeout_s=0.2, attempts_max=1))
+waiting = threading.Semaphore(0)
+
+def call_for_ever():
+    while True:
+        waiting.release()
+        try:
+            client.score("m", np.ones((1, 3), np.float32))
+        except ThriftscoreError:
+            pass
+
+for _ in range(8):
+    threading.Thread(target=call_for_ever, daemon=True).start()
+for _ in range(16):
+    waiting.acquire()
+"""
+
+
+def test_a_program_ends_in_peace_while_its_threads_wait_for_answers(servers):
+    def silent(peer, _number):
+        while True:
+            peer.receive()
+
+    command = [sys.executable, "-c", WAITING_AT_THE_END, servers(silent).endpoint]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "terminate" not in done.stderr

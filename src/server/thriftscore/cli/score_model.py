@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -19,7 +21,7 @@ from thriftscore._generated.ttypes import (
 )
 from thriftscore.cli.score_cells import Features
 from thriftscore.cli.server_connection import ServerConnection
-from thriftscore.errors import ModelNotFound, Unavailable
+from thriftscore.errors import ModelNotFound, Overloaded, Unavailable
 from thriftscore.repository import Policies, Registry, ServedModel, VersionPolicy
 
 if TYPE_CHECKING:
@@ -31,11 +33,12 @@ if TYPE_CHECKING:
 
 SCORES, LABEL = "scores", "label"
 TIMEOUT_MS = 60_000
-"""For the answer to one request."""
+"""For the answer to one request, and for trying it again while the server is overloaded."""
 
 FRAME_BYTES_MAX = 16_384_000
 """The longest message that a server takes, unless it was configured otherwise."""
 
+_PAUSE_S, _PAUSE_MAX_S = 0.05, 2.0
 _MESSAGE_BYTES = 4_096  # more than is beside the values in a request
 _DATATYPES = {np.float32: DataType.FP32, np.float64: DataType.FP64}
 _DTYPES = {DataType.FP32: "<f4", DataType.FP64: "<f8", DataType.INT64: "<i8"}
@@ -158,12 +161,20 @@ class RemoteScorer:
         }
 
     def _call(self, method: str, request: object, rows: int) -> Any:  # noqa: ANN401 - as generated
-        try:
-            return self._server.call(method, request)
-        except Unavailable as error:  # perhaps because it was too much at once
-            raise Unavailable(
-                f"{error.message}; {rows:,} rows were sent, --batch-rows makes it fewer"
-            ) from error
+        ends_at = time.monotonic() + TIMEOUT_MS / 1e3
+        pauses_s = _pauses_s()
+        while True:
+            try:
+                return self._server.call(method, request)
+            except Unavailable as error:  # perhaps because it was too much at once
+                raise Unavailable(
+                    f"{error.message}; {rows:,} rows were sent, --batch-rows makes it fewer"
+                ) from error
+            except Overloaded as error:
+                pause_s = max(next(pauses_s), error.retry_after_ms / 1e3)
+                if time.monotonic() + pause_s >= ends_at:
+                    raise
+            time.sleep(pause_s)
 
     def _values(self, data: bytes, datatype: int, shape: tuple[int, ...]) -> NDArray[Any]:
         """The values of an answer. Raises Unavailable where they are not as many as asked for."""
@@ -174,6 +185,14 @@ class RemoteScorer:
                 f"{self._server.endpoint}: answered with {len(data):,} bytes of datatype"
                 f" {datatype}, expected the values of {shape[0]:,} rows"
             ) from error
+
+
+def _pauses_s() -> Iterator[float]:
+    """Between attempts at a server that is overloaded: random, up to a time that doubles."""
+    limit_s = _PAUSE_S
+    while True:
+        yield random.uniform(0, limit_s)  # noqa: S311 - jitter
+        limit_s = min(_PAUSE_MAX_S, 2 * limit_s)
 
 
 def _load(repository: Path, model: str, version: str) -> ServedModel:

@@ -40,7 +40,6 @@ _ERRORS: dict[int, type[ThriftscoreError]] = {
         errors.ModelNotFound,
         errors.ModelNotReady,
         errors.DeadlineExceeded,
-        errors.Overloaded,
         errors.Unauthenticated,
         errors.PermissionDenied,
         errors.Unavailable,
@@ -99,7 +98,7 @@ class ServerConnection:
                 self._transport.open()
             return getattr(self._client, method)(*arguments)
         except ScoringError as error:
-            raise _ERRORS.get(error.code, errors.Internal)(error.message) from error
+            raise _raised(error) from error
         except Exception as error:  # the library raises anything for bytes that are not Thrift
             self._transport.close()
             said = self._other_port(error) or f": {self._reason(error)}"
@@ -131,6 +130,12 @@ class ServerConnection:
             return f"what answers does not speak framed Thrift ({error.message})"
         what = getattr(error.inner, "strerror", None) or error.message or str(error)
         return f"cannot connect: {what}" if error.type == TTransportException.NOT_OPEN else what
+
+
+def _raised(error: ScoringError) -> ThriftscoreError:
+    if error.code == errors.Overloaded.code.value:
+        return errors.Overloaded(error.message, error.retry_after_ms)
+    return _ERRORS.get(error.code, errors.Internal)(error.message)
 
 
 class _BoundedSocket(TSocket):  # type: ignore[misc] # the library has no types

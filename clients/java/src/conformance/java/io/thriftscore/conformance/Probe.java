@@ -91,7 +91,7 @@ public final class Probe {
             .withAttemptsMax(Integer.parseInt(flags.getOrDefault("attempts", "3")))
             .withObserver(new LastAttempts());
     return flags.getOrDefault("pipelined", "1").equals("1")
-        ? options
+        ? options.withConnectionsMax(2) // so that calls do share them
         : options.withCallsPerConnectionMax(1);
   }
 
