@@ -40,7 +40,8 @@ generate: $(STAMPS)/develop ## Make the generated code of all languages from the
 	python3 thrift_idl/generate.py
 
 bench: $(STAMPS)/peers $(STAMPS)/java $(STAMPS)/go ## Measure against every peer and write the report (half an hour)
-	$(BIN)/python benchmarks/make_report.py "$$($(BIN)/python benchmarks/compare_servers.py)"
+	$(BIN)/python benchmarks/compare_servers.py
+	$(BIN)/python benchmarks/make_report.py
 
 bench-quick: $(STAMPS)/peers ## Measure the headline scenarios only; the report goes to build/bench
 	$(BIN)/python benchmarks/compare_servers.py --quick --output build/bench/quick.json

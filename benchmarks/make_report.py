@@ -15,6 +15,7 @@ from rpc.clients import scenario as client_scenario
 from rpc.connecting import SCENARIO as CONNECTING
 from rpc.machine import ROOT
 
+RESULTS = ROOT / "benchmarks" / "results"
 REPORT = ROOT / "benchmarks" / "report.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmark table: made by make bench -->", "<!-- end of the benchmark table -->"
@@ -114,14 +115,20 @@ def readme_block(results: Results) -> str:
     return "\n\n".join([BEGIN, tables.headline_table(results), caption, plot, END])
 
 
+def _written_at(path: Path) -> float:
+    return path.stat().st_mtime
+
+
 def main() -> None:
     """Writes the report, its plots and the README's block."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="results/<date>-<commit>.json")
+    parser.add_argument(
+        "results", type=Path, nargs="?", help="results/<date>-<commit>.json; default: the newest"
+    )
     parser.add_argument("--report", type=Path, default=REPORT)
     parser.add_argument("--no-readme", action="store_true", help="leave README.md as it is")
     options = parser.parse_args()
-    results = Results(options.results)
+    results = Results(options.results or max(RESULTS.glob("*.json"), key=_written_at))
     options.report.write_text(report(results, draw_all(results, options.report.parent / "plots")))
     print(options.report)
     if not options.no_readme:

@@ -90,7 +90,7 @@ def _throughput(results: Results, path: Path) -> Path:
                 if (rate := results.median(scenario, server, "requests_per_s"))
             ]
             if points:
-                _line(axes, results, server, points)
+                _line(axes, server, results.title(server), points)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         axes.set_xticks(list(_CONNECTIONS.values()), list(map(str, _CONNECTIONS.values())))
@@ -100,9 +100,9 @@ def _throughput(results: Results, path: Path) -> Path:
     return path
 
 
-def _line(axes: Axes, results: Results, server: str, points: Sequence[tuple[float, float]]) -> None:
-    emphasis = {"color": _OWN, "linewidth": 2.5, "zorder": 3} if server == NATIVE else {}
-    axes.plot(*zip(*points, strict=True), label=results.title(server), **emphasis)
+def _line(axes: Axes, name: str, title: str, points: Sequence[tuple[float, float]]) -> None:
+    emphasis = {"color": _OWN, "linewidth": 2.5, "zorder": 3} if name == NATIVE else {}
+    axes.plot(*zip(*points, strict=True), label=title, **emphasis)
 
 
 def _cost(results: Results, path: Path) -> Path:
@@ -130,7 +130,7 @@ def _latencies(results: Results, scenario: str, path: Path) -> Path:
                 for place, metric in enumerate(_QUANTILES)
                 if (value := results.median(scenario, server, metric))
             ]
-            _line(axes, results, server, points)
+            _line(axes, server, results.title(server), points)
         axes.set_yscale("log")
         axes.set_xticks(range(len(_QUANTILES)), list(_QUANTILES.values()))
         axes.set_ylabel("µs")
@@ -148,7 +148,8 @@ def _batches(results: Results, model: str, path: Path) -> Path:
                 if (name, threads) == (model, 1)
                 and (seconds := results.embedded_seconds(model, rows, threads, library))
             ]
-            _line(axes, results, library, points)
+            title = "the library it comes from" if library == "source" else library
+            _line(axes, library, title, points)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("rows in a call")

@@ -201,8 +201,7 @@ PyObject* result_of(const Express& express, const Journey& journey, const Scored
 }
 
 PyObject* travel(Express& express, const Others& others, Journey& journey) {
-  LineObject& line = line_object_of(journey.lane->line.get());
-  ++line.calls;
+  const LineObject& line = line_object_of(journey.lane->line.get());
   Exchange exchange{.method = kMethod, .sequence = line.line->next_number()};
   if (!run(line, others, journey.asked, exchange)) {
     return unusual(express, journey, Owned(raised()));
@@ -226,16 +225,18 @@ PyObject* scored_or_none(Express& express, const Others& others, PyObject* model
   const int traced = is_traced(express);
   if (traced != 0) return traced < 0 ? nullptr : Py_NewRef(Py_None);
   if (!read_start(express, model, journey)) return nullptr;
+  name_call(express, journey);
+  journey.asked.seconds = express.seconds;
   journey.begun = now();
+  // No Python runs between the look and the taking: other threads would.
   if (!takes_call(express, *journey.lane, journey.begun)) {
     if (express.lane == journey.lane) express.lane.reset();
     Py_RETURN_NONE;
   }
+  ++line_object_of(journey.lane->line.get()).calls;
   const Owned earned(PyObject_CallNoArgs(express.earn.get()));
-  if (!earned) return nullptr;
-  name_call(express, journey);
-  journey.asked.seconds = express.seconds;
-  return travel(express, others, journey);
+  if (earned) return travel(express, others, journey);
+  return unusual(express, journey, Owned(raised()));
 }
 
 PyObject* express_score(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
