@@ -58,7 +58,6 @@ def switching(served: ServerProcess, per_second: float, act: Callable[[], Any]) 
     def switch() -> None:
         nonlocal switches
         # Who moves the label is on the same two processors, and is not what is measured.
-        os.sched_setaffinity(threading.get_native_id(), {1})
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         due = time.monotonic()
         with served.admin() as admin:
