@@ -69,7 +69,7 @@ final class AsyncCall<R> {
   private void attempt(Backend backend) {
     Attempt<R> attempt = new Attempt<>(client, call, backend);
     Connection ready = call.request.approximateBytes() <= SMALL_BYTES
-        ? backend.connections().tryAcquire()
+        ? backend.connections().tryShare()
         : null;
     if (ready != null) {
       send(attempt, ready);

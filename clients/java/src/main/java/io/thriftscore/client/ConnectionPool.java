@@ -14,7 +14,9 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /** The connections to one address: few, each for so many calls at a time. Thread-safe. */
 final class ConnectionPool implements Connection.Owner {
+  /** So many are enough for calls that no thread waits for. */
   private static final int SHARED_CONNECTIONS = 2;
+
   /** A connection that was in use so shortly ago is not looked at again before its next use. */
   private static final long TRUSTED_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
@@ -94,14 +96,20 @@ final class ConnectionPool implements Connection.Owner {
     released(acquire(deadline, deadline));
   }
 
-  /**
-   * For a caller that no thread waits for, which shares gladly: nothing is gained there by more
-   * connections than a few. Null where {@link #acquire} must be asked, which may have to wait.
-   */
+  /** As {@link #acquire}, or null where that would have to wait. */
   Connection tryAcquire() {
+    return tryAcquire(options.connectionsMax());
+  }
+
+  /** As {@link #tryAcquire}, for a call that no thread waits for: it shares as soon as it can. */
+  Connection tryShare() {
+    return tryAcquire(Math.min(options.connectionsMax(), SHARED_CONNECTIONS));
+  }
+
+  private Connection tryAcquire(int wanted) {
     lock.lock();
     try {
-      return takeReady(Math.min(options.connectionsMax(), SHARED_CONNECTIONS));
+      return takeReady(wanted);
     } finally {
       lock.unlock();
     }
