@@ -3,8 +3,8 @@
 """Measures thriftscore and its peers, and writes every sample to a JSON file.
 
 The servers run on processor 0 and the load on processor 1. All servers of a scenario, and all
-libraries of an embedded model, are measured in turn in each round. `report.py` makes the report of
-the file.
+libraries of an embedded model, are measured in turn in each round. `make_report.py` makes the
+report of the file.
 """
 
 from __future__ import annotations

@@ -77,14 +77,26 @@ class Channel:
             self._keep_addresses(deadline)
         if self._housekeeper is None:
             self._keep_house()
-        conductor = self._conductor
-        attempt = conductor.begin(call)
+        attempt = self._conductor.begin(call)
+        return self._lead(
+            call, attempt, deadline, observation, lambda: self._attempt(call, attempt, deadline)
+        )
+
+    def _lead(
+        self,
+        call: Call[T],
+        attempt: Attempt[Pool],
+        deadline: Deadline,
+        observation: Observation | None,
+        first: Callable[[], T | HedgeWon[Pool]],
+    ) -> T:
+        """The answer of the first attempt, which `first` makes, or of a later one."""
         try:
-            answer = self._attempt(call, attempt, deadline)
+            answer = first()
         except BaseException as error:
-            steps = conductor.recover(attempt, error, deadline, observation)
+            steps = self._conductor.recover(attempt, error, deadline, observation)
             return self._recover(call, steps, deadline)
-        return conductor.answered(attempt, answer, observation)
+        return self._conductor.answered(attempt, answer, observation)
 
     def earn(self) -> None:
         """A call is made without this object: it counts for the budget of retries."""
@@ -99,12 +111,9 @@ class Channel:
     ) -> T:
         """Leads a call on whose first attempt another made: `first` tells what came of it."""
         attempt = Attempt(member, 1)
-        try:
-            answer = _outcome(call, attempt, deadline, first)
-        except BaseException as error:
-            steps = self._conductor.recover(attempt, error, deadline, None)
-            return self._recover(call, steps, deadline)
-        return self._conductor.answered(attempt, answer, None)
+        return self._lead(
+            call, attempt, deadline, None, lambda: _outcome(call, attempt, deadline, first)
+        )
 
     def _recover(self, call: Call[T], steps: Steps[Pool], deadline: Deadline) -> T:
         """Does what the conductor says, once the first attempt has failed."""

@@ -95,23 +95,21 @@ class Shelf(Generic[C]):
 
         A heavy call gets one of its own as long as there may be more.
         """
+        best = self.freest()
+        if best is None or (heavy and best.lease.calls and self.may_dial):
+            return None
+        best.lease.begin()
+        return best
+
+    def freest(self) -> C | None:
+        """The connection with the fewest calls; None where none has room. Does not lend it."""
         best: C | None = None
         fewest = self._calls_max
         for connection in self._staying:
             calls = connection.lease.calls
             if calls < fewest:
                 best, fewest = connection, calls
-        if best is None or (heavy and fewest and self.may_dial):
-            return None
-        best.lease.begin()
         return best
-
-    def freest(self) -> C | None:
-        """The connection that `borrow` would lend; None where there is none with room."""
-        connection = min(self._staying, key=lambda one: one.lease.calls, default=None)
-        if connection is None or connection.lease.calls >= self._calls_max:
-            return None
-        return connection
 
     def add(self, connection: C) -> None:
         """A new connection, borrowed by whoever made it."""
