@@ -67,7 +67,8 @@ def _where(results: Results) -> str:
 def _how(results: Results) -> str:
     return (
         f"Each server has processor 0, the load processor 1. All servers of a table were measured"
-        f" in turn in each of {results.facts['rounds']} rounds; a ratio is the median of the"
+        f" in turn in each of {results.facts['rounds']} rounds, in those with a target four times"
+        f" as many shorter ones; a ratio is the median of the"
         f" rounds' quotients, with the lowest and the highest behind it. Read ratios, not absolute"
         f" numbers: the machine is shared. `thriftscore is 3.0x` means three times the requests a"
         f" second. Thrift load comes from our generator, gRPC and REST load from h2load, both with"
@@ -108,7 +109,7 @@ def readme_block(results: Results) -> str:
     machine, facts = results.facts["machine"], results.facts
     caption = (
         f"{facts['date'][:10]}, {machine['cores']} cores of {machine['cpu']}, one for the server"
-        f" and one for the load; medians of {facts['rounds']} interleaved rounds."
+        f" and one for the load; medians of interleaved rounds, {facts['rounds']} at least."
         f" [The whole report](benchmarks/report.md) says where thriftscore loses."
     )
     plot = f"![Requests a second against connections](benchmarks/plots/{README_PLOT})"

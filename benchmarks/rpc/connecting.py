@@ -18,7 +18,7 @@ from rpc.requests import write_request
 from rpc.subjects import Situation, Subject
 
 SCENARIO = "connecting"
-CONNECTIONS = 500
+CONNECTIONS = 300
 
 
 def connection_samples(

@@ -49,7 +49,7 @@ class Load:
     """Requests under way on each connection."""
     rows: int = 1
     seconds: float = 0.8
-    warm_up_s: float = 0.3
+    warm_up_s: float = 0.2
     requests: int = 0
     """For run_requests: how many in all."""
     rate: float = 0.0

@@ -101,12 +101,13 @@ class Bench:
             scenario.load.encoding,
         )
         gc.collect()
-        for number in range(1, self._rounds + 1):
+        rounds = self._rounds * scenario.repeats
+        for number in range(1, rounds + 1):
             for name in scenario.subjects:
                 subject = self._subjects[name]
                 if not self._is_there(subject):
                     continue
-                self._tell(f"{scenario.title}: round {number} of {self._rounds}, {subject.title}")
+                self._tell(f"{scenario.title}: round {number} of {rounds}, {subject.title}")
                 with _server(subject, situation, running) as server:
                     self._sample(scenario, subject, server, number)
 
