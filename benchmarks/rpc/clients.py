@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The clients of each language, and the generated one of the same language, against one server.
 
-Each language has a program that measures both in turn, with one caller and with 16; the programs
-take turns here. A client and its load are one process, on the load's processor.
+Each language has a program that measures both in turn, with one caller and with 16, round after
+round. A client and its load are one process, on the load's processor.
 """
 
 from __future__ import annotations
@@ -21,14 +21,12 @@ from rpc.processes import LOAD_CPU
 from rpc.subjects import Situation, Subject
 
 SECONDS = 0.7
-JAVA_WARM_UP_SECONDS = 2.0
-"""Of each client and number of callers: so long its machine code takes to become the final one."""
+JAVA_WARM_UP_SECONDS = 8.0
+"""Of each client and number of callers: so long its machine code takes to become the final one,
+as the compiler has one processor together with the callers."""
 CALLERS = (1, 16)
 STOCK = "generated"
-TIMEOUT_S = 120.0
-
-Parse = Callable[[dict[str, Any], int, str], dict[str, float]]
-"""From a program's JSON, callers, and `ours` or `stock`, to calls_per_s and p50_us."""
+TIMEOUT_S = 300.0
 
 
 def _python(row: str, endpoint: str) -> list[str]:
@@ -48,11 +46,7 @@ def _java(row: str, endpoint: str) -> list[str]:
     return [*words, "--seconds", str(SECONDS), "--warm-up", str(JAVA_WARM_UP_SECONDS)]
 
 
-PROGRAMS: dict[str, tuple[Callable[[str, str], list[str]], Parse]] = {
-    "python": (_python, lambda found, callers, who: found["medians"][f"{who}_{callers}"]),
-    "go": (_go, lambda found, callers, who: found["callers"][str(callers)][who]),
-    "java": (_java, lambda found, callers, who: found[f"{who}_{callers}"]),
-}
+PROGRAMS = {"python": _python, "go": _go, "java": _java}
 
 
 def scenario(callers: int) -> str:
@@ -67,27 +61,24 @@ def client_samples(
     model = served_model("linear_32", folder / "models")
     with ExitStack() as running:
         endpoint = running.enter_context(server.running(Situation(model, folder))).endpoint
-        for number in range(1, rounds + 1):
-            for language in PROGRAMS:
-                tell(f"clients: round {number} of {rounds}, {language}")
-                yield from _samples(language, endpoint, model, number)
+        for language in PROGRAMS:
+            tell(f"clients: {rounds} rounds, {language}")
+            yield from _samples(language, endpoint, model, rounds)
 
 
 def _samples(
-    language: str, endpoint: str, model: ServedModel, number: int
+    language: str, endpoint: str, model: ServedModel, rounds: int
 ) -> Iterator[dict[str, Any]]:
-    command, parse = PROGRAMS[language]
-    words = command(",".join(["0.5"] * len(model.feature_names)), endpoint)
-    words = ["taskset", "-c", str(LOAD_CPU), *words, "--model", "m", "--rounds", "1"]
+    words = PROGRAMS[language](",".join(["0.5"] * len(model.feature_names)), endpoint)
+    words = ["taskset", "-c", str(LOAD_CPU), *words, "--model", "m", "--rounds", str(rounds)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
-    found = json.loads(done.stdout)
-    for callers in CALLERS:
-        for who, name in (("ours", language), ("stock", f"{language}_{STOCK}")):
-            measured = parse(found, callers, who)
+    names = {"ours": language, "stock": f"{language}_{STOCK}"}
+    for sample in json.loads(done.stdout)["samples"]:
+        if sample["client"] in names:
             yield {
-                "scenario": scenario(callers),
-                "server": name,
-                "round": number,
-                "requests_per_s": measured["calls_per_s"],
-                "p50_us": measured["p50_us"],
+                "scenario": scenario(sample["callers"]),
+                "server": names[sample["client"]],
+                "round": sample["round"],
+                "requests_per_s": sample["calls_per_s"],
+                "p50_us": sample["p50_us"],
             }

@@ -3,8 +3,8 @@
 
 Measures, in turns: one caller of each, and many callers: of this client as threads that share one
 client and as tasks that share one AsyncClient, of the stock client as threads with a connection
-each. A call is `score` of one row. Prints one line of JSON: medians over the rounds, and ratios to
-the stock client, above 1 where this one is better.
+each. A call is `score` of one row. Prints one line of JSON: medians over the rounds, ratios to the
+stock client, above 1 where this one is better, and every sample.
 """
 
 from __future__ import annotations
@@ -184,7 +184,24 @@ def compare(work: Work, callers: int, rounds: int) -> dict[str, object]:
         }
         for ours, stock in pairs
     }
-    return {"rounds": rounds, "callers": callers, "medians": medians, "ratios": ratios}
+    samples = [
+        {
+            "client": name.partition("_")[0],
+            "callers": int(name.partition("_")[2]),
+            "round": number,
+            "calls_per_s": one.calls_per_s,
+            "p50_us": one.p50_us,
+        }
+        for name, all_ in found.items()
+        for number, one in enumerate(all_, 1)
+    ]
+    return {
+        "rounds": rounds,
+        "callers": callers,
+        "medians": medians,
+        "ratios": ratios,
+        "samples": samples,
+    }
 
 
 def main() -> int:

@@ -139,6 +139,7 @@ def test_the_comparison_measures_this_client_and_the_stock_one(real_server):
     done = subprocess.run(compare, capture_output=True, text=True, check=True)
     measured = json.loads(done.stdout)
     assert measured["medians"].keys() == {"ours_1", "stock_1", "ours_2", "async_2", "stock_2"}
+    assert len(measured["samples"]) == 5 * measured["rounds"]
     assert measured["ratios"].keys() == {"ours_1", "ours_2", "async_2"}
     assert all(ratio["throughput"] > 0 for ratio in measured["ratios"].values())
 

@@ -24,11 +24,20 @@ import (
 // comparedCallers is how many goroutines call at once where it is not one.
 const comparedCallers = 16
 
-// comparison is the line that compare prints: medians over the rounds, and the ratio of those of
-// this client to those of the stock one, which is above 1 where this one is better.
+// comparison is the line that compare prints: medians over the rounds, the ratio of those of
+// this client to those of the stock one, which is above 1 where this one is better, and every
+// sample.
 type comparison struct {
 	Rounds  int                 `json:"rounds"`
 	Callers map[string]contrast `json:"callers"`
+	Samples []sample            `json:"samples"`
+}
+
+type sample struct {
+	Client  string `json:"client"`
+	Callers int    `json:"callers"`
+	Round   int    `json:"round"`
+	rate
 }
 
 type contrast struct {
@@ -71,39 +80,46 @@ func compare(arguments []string, output io.Writer) error {
 	}
 	measured := comparison{Rounds: *rounds, Callers: map[string]contrast{}}
 	for _, callers := range []int{1, comparedCallers} {
-		result, err := contest(contenders, callers, *rounds, *seconds)
+		samples, err := contest(contenders, callers, *rounds, *seconds)
 		if err != nil {
 			return err
 		}
-		measured.Callers[fmt.Sprint(callers)] = result
+		measured.Callers[fmt.Sprint(callers)] = contrasted(samples)
+		measured.Samples = append(measured.Samples, samples...)
 	}
 	return json.NewEncoder(output).Encode(measured)
 }
 
 func contest(contenders map[string]contender, callers, rounds int, seconds float64) (
-	contrast, error) {
-	rates := map[string][]rate{}
-	for range rounds {
+	[]sample, error) {
+	var samples []sample
+	for round := range rounds {
 		for name, contender := range contenders {
 			one, err := measure(contender, callers, seconds)
 			if err != nil {
-				return contrast{}, fmt.Errorf("%s: %w", name, err)
+				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			rates[name] = append(rates[name], one)
+			samples = append(samples, sample{name, callers, round + 1, one})
 		}
 	}
-	result := contrast{Ours: median(rates["ours"]), Stock: median(rates["stock"])}
-	result.ThroughputRatio = result.Ours.CallsPerSecond / result.Stock.CallsPerSecond
-	result.P50Ratio = result.Stock.P50Micros / result.Ours.P50Micros
-	return result, nil
+	return samples, nil
 }
 
-func median(rates []rate) rate {
+func contrasted(samples []sample) contrast {
+	result := contrast{Ours: median(samples, "ours"), Stock: median(samples, "stock")}
+	result.ThroughputRatio = result.Ours.CallsPerSecond / result.Stock.CallsPerSecond
+	result.P50Ratio = result.Stock.P50Micros / result.Ours.P50Micros
+	return result
+}
+
+func median(samples []sample, client string) rate {
 	var result rate
 	middle := func(field func(rate) float64) float64 {
 		var values []float64
-		for _, each := range rates {
-			values = append(values, field(each))
+		for _, each := range samples {
+			if each.Client == client {
+				values = append(values, field(each.rate))
+			}
 		}
 		slices.Sort(values)
 		return values[len(values)/2]

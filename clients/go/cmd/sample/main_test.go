@@ -52,7 +52,7 @@ func TestSampleScoresAndMeasures(t *testing.T) {
 		var measured comparison
 		err = json.Unmarshal(output.Bytes(), &measured)
 		if err != nil || measured.Callers["1"].ThroughputRatio <= 0 ||
-			measured.Callers["16"].P50Ratio <= 0 {
+			measured.Callers["16"].P50Ratio <= 0 || len(measured.Samples) != 4 {
 			t.Errorf("%q: %v", output.String(), err)
 		}
 	})

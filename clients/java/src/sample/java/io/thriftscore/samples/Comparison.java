@@ -30,8 +30,8 @@ import org.apache.thrift.transport.layered.TFramedTransport;
 /**
  * This client against the stock one (generated code over a framed socket, one for each caller, no
  * time limits), with one caller and with many. All four are warmed up for the same time, until the
- * machine code of all is there; then rounds take turns, and the medians of them are reported as one
- * line of JSON.
+ * machine code of all is there; then rounds take turns, and they and their medians are reported as
+ * one line of JSON.
  */
 final class Comparison {
   private static final int MANY = 16;
@@ -114,7 +114,7 @@ final class Comparison {
         }
       }
     }
-    return json(measured.stream().map(Comparison::median).toList(), rounds);
+    return json(measured);
   }
 
   private Caller stock() throws TException {
@@ -194,21 +194,34 @@ final class Comparison {
         rounds.stream().mapToDouble(Round::bytesPerCall).sorted().toArray()[rounds.size() / 2]);
   }
 
-  private static String json(List<Round> medians, int rounds) {
-    String[] names = {"ours_1", "stock_1", "ours_16", "stock_16"};
-    StringBuilder text = new StringBuilder("{\"language\":\"java\",\"rounds\":" + rounds);
-    for (int kind = 0; kind < names.length; kind++) {
-      Round round = medians.get(kind);
-      text.append(
-          String.format(
-              Locale.ROOT,
-              ",\"%s\":{\"calls_per_s\":%.0f,\"p50_us\":%.1f,\"allocated_bytes_per_call\":%.0f}",
-              names[kind], round.callsPerSecond(), round.p50Micros(), round.bytesPerCall()));
+  /** The rounds of each kind: this client and the stock one with one caller, both with many. */
+  private static String json(List<List<Round>> measured) {
+    List<Round> medians = measured.stream().map(Comparison::median).toList();
+    List<String> samples = new ArrayList<>();
+    StringBuilder text =
+        new StringBuilder("{\"language\":\"java\",\"rounds\":" + measured.get(0).size());
+    for (int kind = 0; kind < measured.size(); kind++) {
+      String client = kind % 2 == 0 ? "ours" : "stock";
+      int callers = kind < 2 ? 1 : MANY;
+      text.append(String.format(",\"%s_%d\":{%s}", client, callers, fields(medians.get(kind))));
+      for (int round = 0; round < measured.get(kind).size(); round++) {
+        samples.add(
+            String.format(
+                "{\"client\":\"%s\",\"callers\":%d,\"round\":%d,%s}",
+                client, callers, round + 1, fields(measured.get(kind).get(round))));
+      }
     }
     return text.append(ratio("1", medians.get(0), medians.get(1)))
         .append(ratio("16", medians.get(2), medians.get(3)))
-        .append('}')
+        .append(",\"samples\":[" + String.join(",", samples) + "]}")
         .toString();
+  }
+
+  private static String fields(Round round) {
+    return String.format(
+        Locale.ROOT,
+        "\"calls_per_s\":%.0f,\"p50_us\":%.1f,\"allocated_bytes_per_call\":%.0f",
+        round.callsPerSecond(), round.p50Micros(), round.bytesPerCall());
   }
 
   private static String ratio(String callers, Round ours, Round stock) {
