@@ -195,7 +195,7 @@ check-cpp: $(STAMPS)/preset-release
 	git ls-files 'cpp/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
 
 check-java: $(STAMPS)/build
-	mvn -q -B -f clients/java compile
+	mvn -q -B -f clients/java -Pjmh test-compile
 
 check-go: $(STAMPS)/build
 	cd clients/go && test -z "$$(gofmt -l . | grep -v '^gen/')" && go vet ./...
