@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
@@ -66,13 +67,14 @@ def _body(results: Mapping[str, Any]) -> Iterable[Element]:
     used, runs = results["options"], results["runs"]
     what = f"Model {used['model']}, " if used["method"] != "ping" else ""
     load = f"connections x requests under way: {used['connections']} x {used['depth']}"
-    yield element("p", f"{what}{load}. Rounds: {results['rounds']}. {results['date']}")
+    when = f"{datetime.fromisoformat(results['date']):%Y-%m-%d %H:%M:%S %Z}"
+    yield element("p", f"{what}{load}. Rounds: {results['rounds']}. {when}.")
     yield _section("Result, median of the rounds", _summary_table(results), *_notes(results))
     plot = latency_plot({who: _merged(each) for who, each in runs.items()})
     yield _section("Latency, all rounds", _figure(plot, runs, _OPEN if used["rate"] else _CLOSED))
     plot = throughput_plot({who: _rates(each) for who, each in runs.items()})
     yield _section(
-        "Throughput",
+        "Throughput, requests/s",
         _figure(plot, runs, "Rounds that differ much tell of other work on the machine."),
     )
     yield _section("Rounds", _rounds_table(runs))

@@ -22,6 +22,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 from thriftscore.errors import InvalidArgument, Overloaded, ThriftscoreError
 from thriftscore.serving.calls import Call, enter_call, leave_call
 from thriftscore.serving.logs import get_logger
+from thriftscore.serving.low_priority import lower_priority
 from thriftscore.serving.message_check import MessageCheck, MessageLimits
 from thriftscore.serving.replies import encode_exception, encode_result, open_protocol
 from thriftscore.serving.thrift_errors import to_thrift
@@ -35,6 +36,8 @@ class DispatchLimits:
     """What a dispatcher holds and how many threads it has."""
 
     threads: int = 2
+    low_priority: bool = False
+    """Whether the threads stand back behind the others of the process."""
     queue_calls_max: int = 1_024
     queue_bytes_max: int = 268_435_456
     retry_after_ms: int = 50
@@ -135,6 +138,8 @@ class Dispatcher:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
+        if self._limits.low_priority:
+            lower_priority()
         while (ticket := self._queue.get()) is not None:
             with self._lock:
                 self._queued_calls -= 1

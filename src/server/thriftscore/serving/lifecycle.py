@@ -274,6 +274,7 @@ def _dispatch_limits(config: ServerConfig) -> DispatchLimits:
 def _admin_limits(config: ServerConfig) -> DispatchLimits:
     return DispatchLimits(
         threads=_ADMIN_THREADS,
+        low_priority=True,
         queue_calls_max=_ADMIN_QUEUE_CALLS_MAX,
         retry_after_ms=config.retry_after_ms,
         frame_bytes_max=config.frame_bytes_max,

@@ -19,7 +19,6 @@ from thriftscore.repository import Registry
 from thriftscore.repository import VersionStatus as RegistryStatus
 from thriftscore.serving.audit import Audit, describe
 from thriftscore.serving.calls import current_call
-from thriftscore.serving.low_priority import at_low_priority
 from thriftscore.serving.thrift_errors import takes_request
 
 
@@ -72,7 +71,7 @@ class RepositoryHandler(ModelRepositoryService.Iface):  # type: ignore[misc]
     def _change(self, name: str, change: Callable[[], list[RegistryStatus]]) -> RepositoryChange:
         """Does it, and writes down who asked for it and what became of it."""
         call, before = current_call(), self._registry.versions(name)
-        statuses = at_low_priority(change)
+        statuses = change()
         standing = describe(before, self._registry.versions(name))
         self._audit.write(call.peer, call.method, name, standing, **call.identity)
         return RepositoryChange(_statuses(statuses), request_id=call.request_id)
