@@ -13,14 +13,13 @@ A key is a label, or one of the three that no label can be called. Only labels a
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from thriftscore.errors import InvalidArgument, ModelNotFound, ModelRefused
 from thriftscore.repository.files import Directory
@@ -30,7 +29,7 @@ LABELS_FILE = "labels.json"
 STABLE = "stable"
 """The label that a request without a version gets, where it is set."""
 LABELS_MAX = 1_000
-HISTORY_MAX = 100
+HISTORY_MAX = 32
 """Changes that are kept, the newest ones."""
 
 _LABELS_BYTES_MAX = 1 << 20
@@ -176,16 +175,16 @@ class Labels(_Record):
     def encode(self) -> bytes:
         """As the bytes of `labels.json`."""
         content: dict[str, Any] = dict(sorted(self.versions.items()))
-        settings = self.model_dump(include=set(_SETTINGS))
-        content |= {f"${name}": settings[name] for name in _SETTINGS if settings[name]}
+        settings = {f"${name}": getattr(self, name) for name in _SETTINGS}
+        content |= {key: value for key, value in settings.items() if value}
         return to_json(content, indent=2) + b"\n"
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read `labels.json`. Raises ValueError saying what is wrong."""
         try:
-            content = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            content = from_json(data)
+        except ValueError as error:
             raise ValueError(f"is not JSON: {error}") from error
         if not isinstance(content, dict):
             raise ValueError(f"holds {type(content).__name__}, expected an object")  # noqa: TRY004
