@@ -94,10 +94,11 @@ def test_a_server_that_lacks_a_model_is_not_ready(start_server, models_repositor
     assert_says(done, 1, f"{endpoint}: model 'linear' has no version that is ready")
 
 
-def test_a_model_that_was_unloaded_on_request_is_not_missed(start_server):
+@pytest.mark.parametrize("version", ["", "1"], ids=["whole", "its only version"])
+def test_a_model_that_was_unloaded_on_request_is_not_missed(start_server, version):
     server = start_server()
     with server.admin() as admin:
-        admin.unload_model(ModelVersionRequest("linear"))
+        admin.unload_model(ModelVersionRequest("linear", version))
     about = ("health", "--endpoint", endpoint_of(server))
     assert_says(run(*about), 0)
     done = run(*about, "--model", "linear", "--model-version", "1")

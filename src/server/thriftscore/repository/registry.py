@@ -108,7 +108,7 @@ class Registry:
         if self._needed is None:
             return False
         known = (self._table.models.get(name) for name in self._needed)
-        return all("" in model.targets or model.held for model in known if model is not None)
+        return all("" in one.targets or one.unloaded_on_request for one in known if one is not None)
 
     def observe(self, observer: Callable[[Registry], None] | None) -> None:
         """Calls `observer` now and after each change of `targets` or `traffic`, before it is

@@ -89,6 +89,14 @@ class ModelRecord:
         object.__setattr__(self, "targets", targets)
         object.__setattr__(self, "traffic", Traffic.of(self.labels, ready))
 
+    @property
+    def unloaded_on_request(self) -> bool:
+        """Whether it serves nothing because an administrator wants it so."""
+        versions = self.versions.values()
+        asked = any(version.wish == "unload" for version in versions)
+        none = all(version.state is VersionState.UNLOADED for version in versions)
+        return self.held or (asked and none)
+
     def serves(self, version: int) -> bool:
         """Whether the version is AVAILABLE."""
         return str(version) in self.targets
