@@ -120,14 +120,18 @@ final class ConnectionPool implements Connection.Owner {
     Member best = null;
     for (int index = 0; index < members.size(); index++) {
       Member member = members.get(index);
-      if (member.calls < options.callsPerConnectionMax() && member.connection.isUsable()) {
-        if (member.calls == 0 && !isFit(member)) {
-          remove(member.connection);
-          index--;
-          member.connection.retire();
-        } else if (best == null || member.calls < best.calls) {
-          best = member;
-        }
+      if (member.calls >= options.callsPerConnectionMax() || !member.connection.isUsable()) {
+        continue;
+      }
+      if (member.calls > 0) {
+        best = best == null || member.calls < best.calls ? member : best;
+      } else if (isFit(member)) {
+        best = member;
+        break; // none is better, and to look at the others would cost system calls
+      } else {
+        remove(member.connection);
+        index--;
+        member.connection.retire();
       }
     }
     boolean mayOpen = members.size() + opening < wanted;
