@@ -2,6 +2,7 @@
 """Models that ONNX Runtime computes, behind the same calls as any other."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from thriftscore._generated.ttypes import (
 )
 from thriftscore.errors import InvalidArgument, ModelRefused
 from thriftscore.importers.importing import ImportedModel, ImportOptions, import_model
-from thriftscore.repository import Registry, publish
+from thriftscore.repository import Registry, VersionState, loading, publish
 
 WEIGHTS = np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32)
 
@@ -125,3 +126,74 @@ def test_servers_answer_every_call_with_it(
             client.score(ScoreRequest(model_name="erf", features=b"", columns=5))
         statistics = client.model_statistics("erf", "").model_stats[0]
         assert statistics.inference_count >= 15
+
+
+def endless() -> bytes:
+    """A graph whose loop has 2**62 turns."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["going"], ["goes_on"]),
+            helper.make_node("Abs", ["x"], ["y"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, None),
+        ],
+    )
+    nodes = [
+        helper.make_node("Loop", ["turns", "", "X"], ["x"], body=body),
+        helper.make_node("MatMul", ["x", "w"], ["Y"]),
+    ]
+    return with_constants(nodes, {"turns": np.array(2**62), "w": WEIGHTS})
+
+
+def too_large() -> bytes:
+    """A graph that needs a hundred gigabytes for each row on the way."""
+    nodes = [
+        helper.make_node("Expand", ["X", "shape"], ["x"]),
+        helper.make_node("ReduceSum", ["x", "axes"], ["sum"], keepdims=0),
+        helper.make_node("MatMul", ["sum", "w"], ["Y"]),
+    ]
+    constants = {"shape": np.array([6_250_000_000, 1, 4]), "axes": np.array([0]), "w": WEIGHTS}
+    return with_constants(nodes, constants)
+
+
+def with_constants(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray]) -> bytes:
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "graph",
+            [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, 4])],
+            [helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)],
+            [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(endless(), "not there after 0.5 s"), (too_large(), "ONNX Runtime")],
+    ids=["endless", "too large"],
+)
+def test_a_graph_that_cannot_be_computed_leaves_the_old_version(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, reason: str
+) -> None:
+    monkeypatch.setattr(loading, "ONNX_FIRST_SCORES_S_MAX", 0.5)
+    publish(repository, "erf", replace(imported(tmp_path, graph()).version, model=data))
+    registry = Registry(repository)
+    registry.load_all()
+    old, new = registry.index("erf")
+    assert (old.state, new.state) == (VersionState.AVAILABLE, VersionState.FAILED)
+    assert reason in new.reason
+    np.testing.assert_allclose(
+        registry.resolve("erf").model.score(ROWS), run(graph(), ROWS), rtol=1e-6
+    )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,6 +25,9 @@ from thriftscore.repository.manifest import (
 )
 from thriftscore.repository.names import is_model_name, parse_version
 from thriftscore.repository.onnx_model import OnnxModel
+
+ONNX_FIRST_SCORES_S_MAX = 60.0
+"""How long an ONNX graph, which may loop, has for the golden rows; the engine's models end."""
 
 AnyModel: TypeAlias = Model | OnnxModel
 """What computes a version."""
@@ -70,8 +74,15 @@ def load_version(root: Directory, name: str, version: int) -> ServedModel:
         raise ModelNotFound(f"model '{name}' has no version {version}") from error
     model = _load_model(model_bytes, manifest)
     served = ServedModel(name, version, model, manifest)
-    _replay(served, golden)
+    with _time_limit(model):
+        _replay(served, golden)
     return served
+
+
+def _time_limit(model: AnyModel) -> AbstractContextManager[None]:
+    if isinstance(model, OnnxModel):
+        return model.time_limit(ONNX_FIRST_SCORES_S_MAX)
+    return nullcontext()
 
 
 def _read_files(directory: Directory) -> tuple[Manifest, bytes, Golden | None]:

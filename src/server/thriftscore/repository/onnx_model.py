@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
+from functools import cache
+from threading import Timer
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 import numpy as np
@@ -11,12 +14,15 @@ from thriftscore.errors import Internal, InvalidArgument, ModelRefused
 from thriftscore.repository.manifest import ONNX_FILE, OnnxBinding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
     from thriftscore.model import Matrix
+
+MEMORY_BYTES_MAX = 4 << 30
+"""What all graphs of a process may have at a time for what they compute with."""
 
 _ONLY_ERRORS = 3
 _LABEL_RULES = {
@@ -47,7 +53,9 @@ class OnnxModel:
             raise ModelRefused(
                 "the version needs ONNX Runtime: pip install 'thriftscore[onnxruntime]'"
             ) from error
+        _limit_memory()
         options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = 1
         options.log_severity_level = _ONLY_ERRORS
         try:
@@ -56,6 +64,7 @@ class OnnxModel:
             )
         except Exception as error:  # its exceptions have no common base of their own
             raise ModelRefused(f"{ONNX_FILE}: {_first_line(error)}") from error
+        self._run_options = onnxruntime.RunOptions()
         self._binding = binding
         self.columns = len(binding.features)
         self.outputs = binding.outputs
@@ -69,6 +78,29 @@ class OnnxModel:
         self.label_threshold = 0.5
         self.output_names = ("scores", "probabilities", "label") if self.classes else ("scores",)
         self.plan = (f"onnxruntime {onnxruntime.__version__}: {ONNX_FILE}",)
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """Ends what the graph computes in the block once that has taken so long.
+
+        Raises ModelRefused then; the model is of no use afterwards.
+        """
+        timer = Timer(seconds, self._end_runs)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except Internal as error:
+            if not self._run_options.terminate:
+                raise
+            raise ModelRefused(
+                f"{ONNX_FILE}: its first scores were not there after {seconds:g} s"
+            ) from error
+        finally:
+            timer.cancel()
+
+    def _end_runs(self) -> None:
+        self._run_options.terminate = True
 
     def score(self, features: Matrix) -> Matrix:
         """Scores of float32 or float64 rows, as the engine's `Model.score` gives them."""
@@ -158,7 +190,9 @@ class OnnxModel:
         binding = self._binding
         try:
             answers = [
-                self._session.run([binding.scores_name], {binding.input_name: block})[0]
+                self._session.run(
+                    [binding.scores_name], {binding.input_name: block}, self._run_options
+                )[0]
                 for block in ([rows] if binding.batch is None else _blocks(rows, binding.batch))
             ]
         except Exception as error:  # its exceptions have no common base of their own
@@ -166,6 +200,18 @@ class OnnxModel:
         count = binding.batch or len(rows)
         scores = np.concatenate([np.asarray(part).reshape(count, -1) for part in answers])
         return scores[: len(rows)]
+
+
+@cache
+def _limit_memory() -> None:
+    """For all sessions to come, unless the program has chosen an allocator for them before."""
+    import onnxruntime  # noqa: PLC0415 - an optional dependency
+
+    arena = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    where = onnxruntime.OrtMemoryInfo("Cpu", arena, 0, onnxruntime.OrtMemType.DEFAULT)
+    limits = onnxruntime.OrtArenaCfg({"max_mem": MEMORY_BYTES_MAX})
+    with suppress(Exception):  # its exceptions have no common base of their own
+        onnxruntime.create_and_register_allocator(where, limits)
 
 
 def as_precision(values: NDArray[np.generic], precision: str) -> Matrix:
