@@ -88,16 +88,19 @@ class OnnxModel:
         timer = Timer(seconds, self._end_runs)
         timer.daemon = True
         timer.start()
+        failure: Internal | None = None
         try:
             yield
         except Internal as error:
-            if not self._run_options.terminate:
-                raise
-            raise ModelRefused(
-                f"{ONNX_FILE}: its first scores were not there after {seconds:g} s"
-            ) from error
+            failure = error
         finally:
             timer.cancel()
+            timer.join()  # or it may still end the runs of a model that was just in time
+        if self._run_options.terminate:
+            reason = f"{ONNX_FILE}: its first scores were not there after {seconds:g} s"
+            raise ModelRefused(reason) from failure
+        if failure is not None:
+            raise failure
 
     def _end_runs(self) -> None:
         self._run_options.terminate = True
