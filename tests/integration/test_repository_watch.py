@@ -2,6 +2,7 @@
 """A server follows its repository: new versions, labels, damage, and the repository going away."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -16,6 +17,7 @@ from thriftscore._generated.ttypes import (
     ScoreRequest,
     VersionState,
 )
+from thriftscore.repository import Registry
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -150,10 +152,20 @@ def test_each_change_is_in_the_audit_log(start_server, repository, publish, tmp_
 
 
 def test_a_repository_that_anybody_could_write_to_is_warned_of(start_server, repository):
-    assert start_server(repository).events("repository_writable_by_all") == []
+    assert start_server(repository).events("repository_exposed") == []
     (repository / "m").chmod(0o777)
-    (event,) = start_server(repository).events("repository_writable_by_all")
+    (event,) = start_server(repository).events("repository_exposed")
     assert event["directory"] == str(repository / "m")
+    assert event["reason"] == "every user may write to it"
+
+
+def test_a_repository_of_another_user_is_warned_of(repository, monkeypatch):
+    if os.geteuid() == 0:
+        os.chown(repository / "m", 12_345, -1)
+    else:  # who is not root cannot give a directory away, but be taken for another
+        monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+    exposed = dict(Registry(repository).exposed())
+    assert exposed[repository / "m"].startswith("it belongs to user ")
 
 
 def test_without_a_file_changes_are_events_of_the_log(served):

@@ -95,10 +95,14 @@ class Directory:
         return stat.S_ISDIR(found.st_mode)
 
     @property
-    def writable_by_all(self) -> bool:
-        """Whether every user of the machine may add, rename and remove files here."""
-        mode = os.fstat(self.descriptor).st_mode
-        return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+    def exposure(self) -> str:
+        """Why others than this user and root may change what is here; empty where they may not."""
+        found = os.fstat(self.descriptor)
+        if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+            return "every user may write to it"
+        if found.st_uid not in {0, os.geteuid()}:
+            return f"it belongs to user {found.st_uid}"
+        return ""
 
     def read(self, name: str, bytes_max: int) -> bytes:
         """All bytes of the regular file `name`, read once.

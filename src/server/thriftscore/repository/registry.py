@@ -273,17 +273,17 @@ class Registry:
             return str(error)
         return ""
 
-    def writable_by_all(self) -> list[Path]:
-        """The directories of the repository in which any user could put another model."""
+    def exposed(self) -> list[tuple[Path, str]]:
+        """The directories of the repository in which others could put another model, and why."""
         try:
             with self._open_root() as root:
-                found = [root.path] if root.writable_by_all else []
+                found = [(root.path, root.exposure)]
                 for name in published_models(root):
                     with suppress(ModelRefused, OSError), root.open(name) as model:
-                        found += [model.path] if model.writable_by_all else []
-                return found
+                        found.append((model.path, model.exposure))
         except (ThriftscoreError, OSError):
             return []
+        return [(path, why) for path, why in found if why]
 
     # -- parts of the above ------------------------------------------------------------------
 

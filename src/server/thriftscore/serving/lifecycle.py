@@ -91,8 +91,8 @@ class Server:
     def load(self) -> None:
         """Loads the repository; a version that fails is logged and does not stop the others."""
         self.registry.load_all(log_event)
-        for path in self.registry.writable_by_all():
-            _log.warning("repository_writable_by_all", directory=str(path))
+        for path, reason in self.registry.exposed():
+            _log.warning("repository_exposed", directory=str(path), reason=reason)
         if not self.registry.served():
             _log.warning("nothing_to_serve", repository=str(self.config.repository))
         if self.config.watch != "off":
