@@ -154,7 +154,8 @@ def test_each_change_is_in_the_audit_log(start_server, repository, publish, tmp_
 def test_a_repository_that_anybody_could_write_to_is_warned_of(start_server, repository):
     assert start_server(repository).events("repository_exposed") == []
     (repository / "m").chmod(0o777)
-    (event,) = start_server(repository).events("repository_exposed")
+    served = start_server(repository)
+    (event,) = wait_until(lambda: served.events("repository_exposed"), "the warning is in the log")
     assert event["directory"] == str(repository / "m")
     assert event["reason"] == "every user may write to it"
 

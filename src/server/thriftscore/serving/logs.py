@@ -16,8 +16,6 @@ from threading import Condition, Thread
 
 import structlog
 
-from thriftscore.serving.low_priority import lower_priority
-
 LOGGER_NAME = "thriftscore"
 
 _LINES_MAX = 10_000
@@ -56,7 +54,6 @@ class LogWriter(TextIOBase):
             self._changed.wait_for(lambda: not self._lines and not self._busy, _FLUSH_TIMEOUT_S)
 
     def _run(self) -> None:
-        lower_priority()
         while True:
             with self._changed:
                 self._busy = False
