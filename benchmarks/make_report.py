@@ -14,6 +14,7 @@ from rpc.clients import CALLERS
 from rpc.clients import scenario as client_scenario
 from rpc.connecting import SCENARIO as CONNECTING
 from rpc.machine import ROOT
+from rpc.scenarios import HEADLINE_REPEATS
 
 RESULTS = ROOT / "benchmarks" / "results"
 REPORT = ROOT / "benchmarks" / "report.md"
@@ -67,8 +68,8 @@ def _where(results: Results) -> str:
 def _how(results: Results) -> str:
     return (
         f"Each server has processor 0, the load processor 1. All servers of a table were measured"
-        f" in turn in each of {results.facts['rounds']} rounds, in those with a target four times"
-        f" as many shorter ones; a ratio is the median of the"
+        f" in turn in each of {results.facts['rounds']} rounds, in those with a target in"
+        f" {HEADLINE_REPEATS} times as many shorter ones; a ratio is the median of the"
         f" rounds' quotients, with the lowest and the highest behind it. Read ratios, not absolute"
         f" numbers: the machine is shared. `thriftscore is 3.0x` means three times the requests a"
         f" second. Thrift load comes from our generator, gRPC and REST load from h2load, both with"

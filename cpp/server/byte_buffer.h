@@ -46,6 +46,7 @@ class ByteBuffer {
   std::span<const std::byte> bytes() const noexcept { return {data_.get() + begin_, size()}; }
   std::size_t size() const noexcept { return end_ - begin_; }
   bool empty() const noexcept { return begin_ == end_; }
+  std::size_t capacity() const noexcept { return capacity_; }
 
   /** Empties the buffer; memory beyond `kept_bytes_max` is given back. */
   void clear(std::size_t kept_bytes_max) noexcept {

@@ -17,8 +17,6 @@ namespace {
 constexpr std::size_t kReadBytesMin = std::size_t{16} << 10;
 /** A buffer grows to this many times what has arrived at most, whatever a frame declares. */
 constexpr std::size_t kGrowthMax = 8;
-/** A buffer of the connection's own that is empty is kept up to this size. */
-constexpr std::size_t kKeptBytesMax = std::size_t{4} << 10;
 /** A message from this size on is moved rather than copied to where it is needed. */
 constexpr std::size_t kMovedBytesMin = std::size_t{64} << 10;
 /** Bytes behind messages that cannot be handled yet are read up to here. */
@@ -145,11 +143,10 @@ void Connection::handle_input() {
 /** Keeps what a read has left over, and none of the memory that is no longer needed. */
 void Connection::keep(std::span<const std::byte> left_over) {
   if (closed_) return;
-  if (left_over.size() >= kMovedBytesMin) {  // the rest is to find its place behind it
-    input_.reserve(left_over.size() + room_behind(left_over.size()));
-  }
-  input_.append(left_over);
-  if (input_.empty()) input_.clear(kKeptBytesMax);
+  // The rest of a large message is to find its place behind its beginning.
+  const bool large = left_over.size() >= kMovedBytesMin;
+  loop_.spare_buffers().append(input_, left_over, large ? room_behind(left_over.size()) : 0);
+  if (input_.empty()) loop_.spare_buffers().take_back(input_);
   // The client is late with a message only while nothing but the client holds it up.
   const bool partial = !input_.empty() && may_handle();
   if (!partial) {
@@ -281,7 +278,7 @@ void Connection::send_replies() {
     bytes = bytes.subspan(transfer.bytes);
     if (!bytes.empty()) write_stalled_ns_ = now_ns();
   }
-  unsent_.append(bytes);
+  loop_.spare_buffers().append(unsent_, bytes);
   responder.clear_replies();
   if (unsent_.empty()) {
     if (ending_) close(CloseReason::kRejected);
@@ -314,7 +311,7 @@ void Connection::send_unsent() {
     waiting_writable_ = true;
     return stream_->wait_writable(shared_from_this());
   }
-  unsent_.clear(0);
+  loop_.spare_buffers().take_back(unsent_);
   write_stalled_ns_ = 0;
   if (ending_) close(CloseReason::kRejected);
 }

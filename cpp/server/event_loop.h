@@ -16,6 +16,7 @@
 #include "server/readiness.h"
 #include "server/responder.h"
 #include "server/shared.h"
+#include "server/spare_buffers.h"
 
 namespace thriftscore::server {
 
@@ -54,6 +55,7 @@ class EventLoop {
   bool draining() const noexcept { return draining_; }
   /** Where bytes are read to first; its content is only good until the next read of any stream. */
   std::span<std::byte> read_buffer() noexcept { return read_buffer_; }
+  SpareBuffers& spare_buffers() noexcept { return spare_buffers_; }
   Nanoseconds next_idle_timeout_ns();
   void count_refusal(wire::Status status) noexcept;
   void remove(const std::shared_ptr<Connection>& connection, CloseReason reason);
@@ -71,6 +73,7 @@ class EventLoop {
   Responder responder_;
   LoopCounters counters_;
   std::vector<std::byte> read_buffer_;
+  SpareBuffers spare_buffers_;
   std::unordered_set<std::shared_ptr<Connection>> connections_;
   std::minstd_rand jitter_{std::random_device{}()};
   bool draining_ = false;

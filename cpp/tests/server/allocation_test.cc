@@ -11,7 +11,7 @@ namespace thriftscore::testing {
 namespace {
 
 constexpr std::size_t kRequests = 10'000;
-constexpr int kSeriesMax = 5;
+constexpr std::size_t kStreamsAtOnce = 4;
 
 std::vector<float> ones(std::size_t count) { return std::vector<float>(count, 1.0F); }
 
@@ -24,27 +24,26 @@ class Allocations : public ::testing::TestWithParam<bool> {
   }
 
   /// Allocations of the server's threads while it answers `rounds` times `calls`, which are sent
-  /// together on each of `connections` connections; once it is warm, which it is when a series
-  /// makes none: how many calls it joins is chance, and its buffers grow with the largest join so
-  /// far.
+  /// together on each of `connections` connections. How many of them it joins is chance; before, it
+  /// has met more at once than it can then, so that its buffers have their size.
   std::size_t during(const std::vector<Buffer>& calls, std::size_t rounds,
                      std::size_t connections = 1) {
     std::vector<Client> clients;
     for (std::size_t i = 0; i < connections; ++i) clients.push_back(server_.connect());
     const Buffer stream = joined(calls);
-    const auto answer_all = [&] {
-      for (Client& client : clients) client.send(stream);
+    const auto answer_all = [&](std::size_t times) {
       for (Client& client : clients) {
-        for (std::size_t i = 0; i < calls.size(); ++i) client.receive_frame();
+        for (std::size_t i = 0; i < times; ++i) client.send(stream);
+      }
+      for (Client& client : clients) {
+        for (std::size_t i = 0; i < times * calls.size(); ++i) client.receive_frame();
       }
     };
-    std::size_t made = 1;
-    for (int series = 0; series < kSeriesMax && made > 0; ++series) {
-      const std::size_t before = allocations();
-      for (std::size_t i = 0; i < rounds; ++i) answer_all();
-      made = allocations() - before;
-    }
-    return made;
+    for (int i = 0; i < 250; ++i) answer_all(1);
+    for (int i = 0; i < 250; ++i) answer_all(kStreamsAtOnce);
+    const std::size_t before = allocations();
+    for (std::size_t i = 0; i < rounds; ++i) answer_all(1);
+    return allocations() - before;
   }
 
   const std::shared_ptr<const Model> narrow_ = make_model(32, 1, "sigmoid").model;
@@ -82,6 +81,29 @@ TEST_P(Allocations, AreNotMadeForJoinedAndOtherHotCalls) {
 TEST_P(Allocations, AreNotMadeForManyConnections) {
   const RowsRequest request{.model = "a model with a name that is long", .rows = tensor(ones(32))};
   EXPECT_EQ(during({rows_call({}, "score", request)}, kRequests / 16, 16), 0U);
+}
+
+TEST_P(Allocations, AreNotMadeForMessagesThatComeInParts) {
+  const RowsRequest request{.model = "m", .rows = tensor(ones(600))};
+  constexpr std::size_t kCalls = 9;
+  const Buffer stream = joined(std::vector<Buffer>(kCalls, rows_call({}, "score", request)));
+  const auto first = std::span(stream).first(stream.size() / 2);
+  Client client = server_.connect();
+  std::size_t sent = server_->counts().bytes_in;
+  const auto answer_in_parts = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      client.send(first);
+      sent += first.size();
+      ASSERT_TRUE(eventually([&] { return server_->counts().bytes_in == sent; }));
+      client.send(std::span(stream).subspan(first.size()));
+      sent += stream.size() - first.size();
+      for (std::size_t call = 0; call < kCalls; ++call) client.receive_frame();
+    }
+  };
+  answer_in_parts(10);
+  const std::size_t before = allocations();
+  answer_in_parts(100);
+  EXPECT_EQ(allocations() - before, 0U);
 }
 
 TEST(IdleConnections, HaveAtMost16KiBEach) {
