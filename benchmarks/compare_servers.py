@@ -28,13 +28,14 @@ from rpc.connecting import connection_samples
 from rpc.machine import ROOT, commit, machine, versions
 from rpc.measure import Bench
 from rpc.models import SEED
-from rpc.scenarios import PEAK, SCENARIOS, Scenario
+from rpc.scenarios import HEADLINE, OWN, PEAK, SCENARIOS, Scenario
 from rpc.subjects import NATIVE, subjects
 
 SCHEMA = 1
 RESULTS = ROOT / "benchmarks" / "results"
 SCRATCH = ROOT / "build" / "bench" / "servers"
 ROUNDS, ROUNDS_QUICK = 5, 3
+SERVERS_QUICK = ",".join((*HEADLINE, *OWN))
 CLIENTS, EMBEDDED = "clients", "embedded"
 
 
@@ -46,7 +47,9 @@ def arguments() -> argparse.Namespace:
         "--only", metavar="PATTERNS", default="*", help="only what is named so: 'rows_*,clients'"
     )
     parser.add_argument(
-        "--servers", metavar="PATTERNS", default="*", help="only servers named so: 'echo,grpc_*'"
+        "--servers",
+        metavar="PATTERNS",
+        help="only servers named so: 'echo,grpc_*'; of --quick: thriftscore, those with a target",
     )
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {ROUNDS_QUICK} with --quick")
     parser.add_argument("--output", type=Path, help="default results/<date>-<commit>.json")
@@ -84,10 +87,9 @@ def part(name: str, missing: dict[str, str]) -> Iterator[None]:
 def measure(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """Everything that was asked for, as the JSON file has it."""
     rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
+    named = options.servers or (SERVERS_QUICK if options.quick else "*")
     began = time.monotonic()
-    servers = {
-        name: server for name, server in subjects().items() if matches(name, options.servers)
-    }
+    servers = {name: server for name, server in subjects().items() if matches(name, named)}
     SCRATCH.mkdir(parents=True, exist_ok=True)
     with console.status("starting") as status:
 

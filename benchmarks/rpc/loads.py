@@ -93,6 +93,8 @@ def reply_bytes(target: Target, load: Load) -> int:
 
 def _thrift(target: Target, load: Load) -> Measured:
     results = _run_thrift(target, load)
+    if not results["requests_per_s"]:
+        raise LoadError(f"no answer came within the {load.seconds:g} s")
     latency = results["latency_us"]
     return {
         "requests": results["requests"],
