@@ -127,6 +127,7 @@ def test_version_tells_what_is_installed() -> None:
     assert facts["simd_target"] in facts["simd_targets"]
     assert facts["simd_targets"][0] == "scalar"
     assert facts["version"] in run("version").stdout
+    assert run("--version").stdout == f"thriftscore {facts['version']}\n"
     scalar = json.loads(run("version", "--json", THRIFTSCORE_SIMD="scalar").stdout)
     assert scalar["simd_target"] == "scalar"
 

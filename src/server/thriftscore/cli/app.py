@@ -7,6 +7,8 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -73,7 +75,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_no_options)
+    app.callback()(_common)
     words = _words_so_far() if _COMPLETION in os.environ else arguments
     named = next((word for word in words if not word.startswith("-")), "")
     for name in [named] if named in _COMMANDS else _COMMANDS:
@@ -91,7 +93,24 @@ def _words_so_far() -> list[str]:
     return line.split()[1:]
 
 
-def _no_options() -> None:
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"thriftscore {metadata.version('thriftscore')}\n")
+        raise typer.Exit
+
+
+def _common(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version; `thriftscore version` says more.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
     """Fast, trustworthy model scoring over Apache Thrift."""
 
 
