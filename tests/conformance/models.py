@@ -297,8 +297,8 @@ def model_file(model: ConformanceModel) -> bytes:
 def write_repository(repository: Path) -> None:
     """Publishes every model with its golden rows, then sets the labels."""
     # Imported here: the expected values above must not depend on the server in any way.
+    from thriftscore.repository import NewVersion, publish, set_published_label
     from thriftscore.repository.golden import Golden
-    from thriftscore.repository.publish import NewVersion, publish, set_published_label
 
     for model in MODELS:
         rows = model.golden_rows()

@@ -18,9 +18,12 @@ from thriftscore.repository.publish import (
     NewVersion,
     publish,
     remove_version,
-    set_published_label,
 )
-from thriftscore.repository.publish_traffic import set_published_shadow, set_published_split
+from thriftscore.repository.publish_labels import (
+    set_published_label,
+    set_published_shadow,
+    set_published_split,
+)
 from thriftscore.repository.refresh import EventKind, RepositoryEvent
 from thriftscore.repository.registry import Registry
 from thriftscore.repository.snapshot import VersionState, VersionStatus

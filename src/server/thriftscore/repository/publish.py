@@ -23,7 +23,7 @@ from typing import Literal
 from thriftscore.errors import Internal, InvalidArgument, ModelNotFound, ModelRefused
 from thriftscore.repository.files import Directory
 from thriftscore.repository.golden import Golden
-from thriftscore.repository.labels import Labels, change_labels, locked, read_labels
+from thriftscore.repository.labels import locked, read_labels
 from thriftscore.repository.loading import published_versions
 from thriftscore.repository.manifest import (
     MANIFEST_FILE,
@@ -35,7 +35,6 @@ from thriftscore.repository.manifest import (
 )
 from thriftscore.repository.names import (
     VERSION_MAX,
-    check_label,
     check_model_name,
     parse_version,
 )
@@ -88,22 +87,6 @@ def publish(repository: Path, name: str, new: NewVersion, version: int | None = 
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise Internal(f"cannot publish '{name}' in '{repository}': {reason}") from error
-
-
-def set_published_label(repository: Path, name: str, label: str, version: int) -> Labels:
-    """Point `label` at a version that is published; return all labels of the model.
-
-    Raises InvalidArgument for a bad name or label, ModelRefused where `labels.json` is damaged and
-    Internal where the disk refuses.
-    """
-    check_model_name(name)
-    check_label(label)
-    try:
-        with Directory.open_root(repository) as root, root.open(name) as model:
-            return change_labels(model, lambda labels: labels.with_label(label, version))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise Internal(f"cannot label version {version} of '{name}': {reason}") from error
 
 
 def remove_version(repository: Path, name: str, version: int) -> None:

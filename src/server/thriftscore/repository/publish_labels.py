@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing who gets the requests for a model that name no version: its split and its shadow."""
+"""Publishing which versions the labels, the split and the shadow of a model are."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from thriftscore.errors import Internal, ModelNotFound
 from thriftscore.repository.files import Directory
 from thriftscore.repository.labels import Labels, change_labels
 from thriftscore.repository.loading import published_versions
-from thriftscore.repository.names import check_model_name
+from thriftscore.repository.names import check_label, check_model_name
+
+
+def set_published_label(repository: Path, name: str, label: str, version: int) -> Labels:
+    """Point `label` at a version that is published; return all labels of the model.
+
+    Raises InvalidArgument for a bad name or label, ModelNotFound where there is no such model or
+    version, ModelRefused where `labels.json` is damaged and Internal where the disk refuses.
+    """
+    check_label(label)
+    return _change(
+        repository, name, [str(version)], lambda labels: labels.with_label(label, version)
+    )
 
 
 def set_published_split(repository: Path, name: str, split: Mapping[str, int]) -> Labels:
     """Spread the requests that name no version over labels or versions by weight; empty = do not.
 
-    Returns all labels of the model. Raises InvalidArgument for a bad name, target or weight,
-    ModelNotFound for one that is not there, ModelRefused where `labels.json` is damaged and
-    Internal where the disk refuses.
+    Returns and raises what `set_published_label` does; InvalidArgument for a bad weight, too.
     """
     return _change(repository, name, split, lambda labels: labels.with_split(split))
 
@@ -26,7 +36,7 @@ def set_published_split(repository: Path, name: str, split: Mapping[str, int]) -
 def set_published_shadow(repository: Path, name: str, target: str) -> Labels:
     """Have a label or version score what other versions score, for comparison; "" = none.
 
-    Returns and raises what `set_published_split` does.
+    Returns and raises what `set_published_label` does.
     """
     targets = [target] if target else []
     return _change(repository, name, targets, lambda labels: labels.with_shadow(target))
