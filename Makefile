@@ -190,9 +190,11 @@ check-python: $(STAMPS)/package
 	$(BIN)/pytest -q tests/test_codebase.py
 
 check-cpp: $(STAMPS)/preset-release
-	git ls-files 'cpp/*.cc' 'cpp/*.h' | xargs $(BIN)/clang-format --dry-run -Werror
+	git ls-files '*.cc' '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
 	cmake --build --preset release -j $(JOBS)
 	git ls-files 'cpp/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-14 -p build/release --quiet
+	clang-tidy-14 --quiet clients/python/native/*.cc -- -std=c++20 \
+	  -isystem $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
 check-java: $(STAMPS)/build
 	mvn -q -B -f clients/java -Pjmh test-compile

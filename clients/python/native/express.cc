@@ -269,13 +269,13 @@ PyObject* express_arm(PyObject* self, PyObject* given) {
   Py_RETURN_NONE;
 }
 
-PyObject* express_is_armed(PyObject* self, void*) {
+PyObject* express_is_armed(PyObject* self, void* /*closure*/) {
   return PyBool_FromLong(express_of(self).lane ? 1 : 0);
 }
 
 Owned owned_name(const char* name) { return Owned(PyUnicode_InternFromString(name)); }
 
-PyObject* express_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
+PyObject* express_new(PyTypeObject* type, PyObject* arguments, PyObject* /*named*/) {
   PyObject* make = nullptr;
   PyObject* start = nullptr;
   PyObject* earn = nullptr;

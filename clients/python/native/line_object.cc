@@ -252,30 +252,30 @@ PyObject* line_close(PyObject* self, PyObject* reason) {
   Py_RETURN_NONE;
 }
 
-PyObject* line_forget(PyObject* self, PyObject*) {
+PyObject* line_forget(PyObject* self, PyObject* /*none*/) {
   line_object_of(self).line->forget();
   line_object_of(self).is_forgotten = true;
   Py_RETURN_NONE;
 }
 
-PyObject* line_is_quiet(PyObject* self, PyObject*) {
+PyObject* line_is_quiet(PyObject* self, PyObject* /*none*/) {
   return PyBool_FromLong(line_object_of(self).line->is_quiet() ? 1 : 0);
 }
 
-PyObject* line_takes_calls(PyObject* self, void*) {
+PyObject* line_takes_calls(PyObject* self, void* /*closure*/) {
   return PyBool_FromLong(line_object_of(self).line->takes_calls() ? 1 : 0);
 }
 
-PyObject* line_begin(PyObject* self, PyObject*) {
+PyObject* line_begin(PyObject* self, PyObject* /*none*/) {
   ++line_object_of(self).calls;
   Py_RETURN_NONE;
 }
 
-PyObject* line_end(PyObject* self, PyObject*) {
+PyObject* line_end(PyObject* self, PyObject* /*none*/) {
   return PyLong_FromLong(--line_object_of(self).calls);
 }
 
-PyObject* line_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
+PyObject* line_new(PyTypeObject* type, PyObject* arguments, PyObject* /*named*/) {
   int descriptor = -1;
   Py_ssize_t frame_bytes_max = 0;
   if (PyArg_ParseTuple(arguments, "in", &descriptor, &frame_bytes_max) == 0) return nullptr;

@@ -42,4 +42,5 @@ PyModuleDef module_definition{
 }  // namespace
 }  // namespace thriftscore_client
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): Python's name
 PyMODINIT_FUNC PyInit__fast() { return PyModuleDef_Init(&thriftscore_client::module_definition); }

@@ -29,6 +29,7 @@ constexpr int kSendFlags = MSG_DONTWAIT;  // Python ignores SIGPIPE
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 iovec vector_of(std::span<const char> bytes) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): sendmsg() only reads
   return {const_cast<char*>(bytes.data()), bytes.size()};
 }
 
