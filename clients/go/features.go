@@ -123,9 +123,19 @@ func (d Dense[T]) slice(begin, end int) Features {
 	return Dense[T]{d.Values[begin*d.Columns : end*d.Columns], d.Columns}
 }
 
-// SparseFeatures are rows to score in compressed sparse row form: CSR.
+// SparseFeatures are rows to score in compressed sparse row form: CSR. They are read during the
+// call and never changed.
 type SparseFeatures interface {
+	// encodeSparse shows the arrays as they are; the server checks them.
 	encodeSparse() sparseMatrix
+	// countRows checks that the arrays are a matrix, apart from the indices.
+	countRows() (int, error)
+	// endOfChunk is the row before which a request from begin ends, of a matrix that was checked:
+	// with rowsMax rows at most, half of bytesMax for their offsets and half for their values, but
+	// with one row at least, as long as there are rows.
+	endOfChunk(begin, rowsMax, bytesMax int) int
+	// slice returns the rows from begin to before end, of a matrix that was checked.
+	slice(begin, end int) SparseFeatures
 }
 
 // sparseMatrix is a CSR matrix as it is sent. Where numbers in memory look as they do on the wire,
@@ -139,10 +149,15 @@ type sparseMatrix struct {
 // CSR is a matrix in compressed sparse row form: row r has Values[Indptr[r]:Indptr[r+1]] in the
 // columns Indices[Indptr[r]:Indptr[r+1]], which rise, and 0 elsewhere.
 type CSR[T Float] struct {
-	Indptr  []int64 // one more than rows
+	Indptr  []int64 // one more than rows: from 0, never falling, to the number of values
 	Indices []int32
 	Values  []T
 }
+
+const (
+	offsetBytes = 8 // of Indptr
+	indexBytes  = 4 // of Indices
+)
 
 func (c CSR[T]) encodeSparse() sparseMatrix {
 	return sparseMatrix{
@@ -152,4 +167,49 @@ func (c CSR[T]) encodeSparse() sparseMatrix {
 		datatype: floatType[T](),
 		rows:     max(0, len(c.Indptr)-1),
 	}
+}
+
+func (c CSR[T]) countRows() (int, error) {
+	count := len(c.Indices)
+	if len(c.Values) != count {
+		return 0, invalid("Values: expected %d, one for each of Indices, received %d",
+			count, len(c.Values))
+	}
+	if len(c.Indptr) == 0 {
+		return 0, invalid("Indptr: expected rows + 1 offsets from 0, received none")
+	}
+	if c.Indptr[0] != 0 {
+		return 0, invalid("Indptr: expected rows + 1 offsets from 0, received %d", c.Indptr[0])
+	}
+	rows := len(c.Indptr) - 1
+	for row, end := range c.Indptr[1:] {
+		if begin := c.Indptr[row]; end < begin {
+			return 0, invalid("Indptr: expected offsets that never fall, "+
+				"received %d and then %d for row %d", begin, end, row)
+		}
+	}
+	if last := c.Indptr[rows]; last != int64(count) {
+		return 0, invalid("Indptr: expected its last offset to be %d, the number of Indices, "+
+			"received %d", count, last)
+	}
+	return rows, nil
+}
+
+func (c CSR[T]) endOfChunk(begin, rowsMax, bytesMax int) int {
+	rows := len(c.Indptr) - 1
+	rowsMax = min(rowsMax, bytesMax/2/offsetBytes, rows-begin)
+	valuesMax := bytesMax / 2 / (indexBytes + itemBytes[T]())
+	ends := c.Indptr[begin+1 : begin+1+rowsMax]
+	// A row fits if it ends before this offset.
+	fitting, _ := slices.BinarySearch(ends, c.Indptr[begin]+int64(valuesMax)+1)
+	return min(begin+max(1, fitting), rows)
+}
+
+func (c CSR[T]) slice(begin, end int) SparseFeatures {
+	first, last := c.Indptr[begin], c.Indptr[end]
+	offsets := make([]int64, 0, end-begin+1)
+	for _, offset := range c.Indptr[begin : end+1] {
+		offsets = append(offsets, offset-first)
+	}
+	return CSR[T]{offsets, c.Indices[first:last], c.Values[first:last]}
 }

@@ -106,9 +106,10 @@ type Options struct {
 	// HedgeDelay is after how long a call is hedged. Default: the 0.95 quantile of latencies.
 	HedgeDelay time.Duration
 
-	// ChunkRows is how many rows ScoreBatch sends in one request at most. Default: 16,384.
+	// ChunkRows is how many rows ScoreBatch and ScoreSparseBatch send in one request at most.
+	// Default: 16,384.
 	ChunkRows int
-	// ChunksMax is how many requests of one ScoreBatch are on their way at once. Default: 8.
+	// ChunksMax is how many requests of one batch are on their way at once. Default: 8.
 	ChunksMax int
 
 	// Interceptors surround every call, the first one outermost.

@@ -23,7 +23,7 @@ func (c *Client) matrixCall(ctx context.Context, method string, settings *callSe
 	return invoke[*Result](ctx, c, call)
 }
 
-// ScoreSparse scores rows in compressed sparse row form.
+// ScoreSparse scores rows in compressed sparse row form, in one request.
 func (c *Client) ScoreSparse(ctx context.Context, model string, features SparseFeatures,
 	options ...CallOption) (*Result, error) {
 	if features == nil {

@@ -71,8 +71,8 @@ bool HotCall::bind(const ServedVersion& served, const ServerOptions& options) {
 
 /** Whether the work and the reply are of a size that one request may ask for. */
 bool HotCall::fits(const ServerOptions& options) const noexcept {
-  const bool sparse = work_.kind == RowWork::Kind::kScoreSparse;
-  if (sparse && work_.rows > options.sparse_cells_max / work_.model->columns()) return false;
+  const bool made_dense = work_.kind == RowWork::Kind::kScoreSparse && !work_.model->takes_sparse();
+  if (made_dense && work_.rows > options.sparse_cells_max / work_.model->columns()) return false;
   const bool listed = method_ == Method::kScoreValues;
   const std::size_t item_bytes = listed ? sizeof(double) : element_bytes(result_datatype());
   const std::size_t beside = kReplyBytesBesideRows + echoed_id().size();

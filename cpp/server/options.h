@@ -25,7 +25,7 @@ struct ServerOptions {
   std::uint32_t nesting_max = 64;
   /** Fields and elements that have to be visited one by one (wire::Limits::values_max). */
   std::uint32_t values_max = 1U << 20U;
-  /** Rows times columns of a sparse request, whose bytes do not bound its work. */
+  /** Rows times columns of a sparse request that is made dense: its bytes do not bound its work. */
   std::size_t sparse_cells_max = std::size_t{1} << 26;
   /** Connections at once; 0 = what RLIMIT_NOFILE allows, less a reserve. */
   std::size_t connections_max = 0;

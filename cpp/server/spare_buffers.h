@@ -34,7 +34,9 @@ class SpareBuffers {
   /** Takes the memory of `buffer`, which is no longer needed. */
   void take_back(ByteBuffer& buffer) noexcept {
     buffer.clear(kBytesEach);
-    if (buffer.capacity() != 0 && spare_.size() < kCount) spare_.push_back(std::move(buffer));
+    if (buffer.capacity() != 0 && spare_.size() < kCount) {
+      spare_.push_back(std::exchange(buffer, {}));
+    }
     buffer.clear(0);
   }
 

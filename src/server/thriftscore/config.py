@@ -128,7 +128,10 @@ class ServerConfig(BaseModel):
     tensors_max: int = Field(256, ge=1, le=4_096, description="Tensors in an infer request.")
     tensor_rank_max: int = Field(16, ge=2, le=32, description="Dimensions of a tensor.")
     sparse_cells_max: int = Field(
-        67_108_864, ge=65_536, le=2**40, description="Rows times columns of a sparse request."
+        67_108_864,
+        ge=65_536,
+        le=2**40,
+        description="Rows times columns of a sparse request that has to be made dense.",
     )
     queue_calls_max: int = Field(
         1_024, ge=1, le=1_048_576, description="Calls that wait for a thread."
