@@ -27,88 +27,99 @@ final class BatchScorer {
   }
 
   CompletableFuture<ScoreResult> score(String model, Matrix features, CallOptions call) {
-    int itemBytes = LittleEndian.itemBytes(features.datatype());
-    int rows = chunkRows(features.columns(), itemBytes, model, call);
-    if (features.rows() <= rows) {
-      return caller.call(client.requests.score(model, features, call));
+    return score(new DenseBatch(client.requests, model, features), call);
+  }
+
+  CompletableFuture<ScoreResult> scoreSparse(String model, SparseRows rows, CallOptions call) {
+    return score(new SparseBatch(client.requests, model, rows), call);
+  }
+
+  private CompletableFuture<ScoreResult> score(Batch batch, CallOptions call) {
+    int end = batch.endOfChunk(0, client.options.chunkRows(), bytesMax(batch, call));
+    CompletableFuture<ScoreResult> first =
+        caller.call(
+            batch.request(0, end, call, reply -> Replies.scores(reply, end, call.requestId())));
+    if (end == batch.rows()) {
+      return first;
     }
     CompletableFuture<ScoreResult> result = new CompletableFuture<>();
-    Matrix first = new RowSlice(features, 0, rows);
-    caller
-        .call(client.requests.score(model, first, call))
-        .whenComplete(
-            (scores, error) -> {
-              if (error == null) {
-                new Rest(model, features, call, scores, result).start();
-              } else {
-                result.completeExceptionally(error);
-              }
-            });
+    first.whenComplete(
+        (scores, error) -> {
+          if (error == null) {
+            step(result, () -> new Rest(batch, call, scores, result).start());
+          } else {
+            result.completeExceptionally(error);
+          }
+        });
     return result;
   }
 
-  /** How many rows a message can carry; at least one, whose own call then says what is wrong. */
-  private int chunkRows(int columns, int itemBytes, String model, CallOptions call) {
-    long texts = 4L * (model.length() + call.requestId().length());
-    long room = client.options.frameBytesMax() - ENVELOPE_BYTES - texts;
-    long fitting = room / Math.max(1, (long) columns * itemBytes);
-    return (int) Math.max(1, Math.min(fitting, client.options.chunkRows()));
+  /** What is left of a message for features or scores. */
+  private long bytesMax(Batch batch, CallOptions call) {
+    long letters = batch.model().length() + call.version().length() + call.requestId().length()
+        + call.traceparent().length() + client.options.authToken().length();
+    return client.options.frameBytesMax() - ENVELOPE_BYTES - 4 * letters;
+  }
+
+  /** Goes on in a thread that nobody waits for: what is thrown there must end the batch. */
+  private static void step(CompletableFuture<ScoreResult> result, Runnable next) {
+    try {
+      next.run();
+    } catch (RuntimeException | Error failure) {
+      result.completeExceptionally(failure);
+    }
   }
 
   /** The chunks after the first. */
   private final class Rest {
-    private final String model;
-    private final Matrix features;
+    private final Batch batch;
     private final CallOptions call;
     private final ScoreResult first;
     private final Matrix scores;
-    private final int chunkRows;
+    private final int rowsMax;
+    private final long bytesMax;
     private final CompletableFuture<ScoreResult> result;
-    private final AtomicInteger next = new AtomicInteger();
-    private final AtomicInteger left;
+    private final AtomicInteger nextRow;
+    private final AtomicInteger rowsLeft;
 
     Rest(
-        String model,
-        Matrix features,
-        CallOptions call,
-        ScoreResult first,
-        CompletableFuture<ScoreResult> result) {
-      this.model = model;
-      this.features = features;
+        Batch batch, CallOptions call, ScoreResult first, CompletableFuture<ScoreResult> result) {
+      this.batch = batch;
       this.call = call.withVersion(first.modelVersion());
       this.first = first;
       this.result = result;
       Matrix head = first.scores();
-      this.scores = LittleEndian.zeros(head.datatype(), features.rows(), head.columns());
+      this.scores = LittleEndian.zeros(head.datatype(), batch.rows(), head.columns());
       LittleEndian.copy(head, scores);
-      int sentBytes = LittleEndian.itemBytes(features.datatype());
-      int received = LittleEndian.itemBytes(head.datatype());
-      this.chunkRows =
-          Math.min(
-              chunkRows(features.columns(), sentBytes, model, call),
-              chunkRows(head.columns(), received, model, call));
-      int rest = features.rows() - head.rows();
-      this.left = new AtomicInteger(rest / chunkRows + (rest % chunkRows == 0 ? 0 : 1));
+      this.bytesMax = bytesMax(batch, this.call);
+      long rowBytes = (long) head.columns() * LittleEndian.itemBytes(head.datatype());
+      long fitting = bytesMax / Math.max(1, rowBytes);
+      this.rowsMax = (int) Math.min(fitting, client.options.chunkRows());
+      this.nextRow = new AtomicInteger(head.rows());
+      this.rowsLeft = new AtomicInteger(batch.rows() - head.rows());
     }
 
     void start() {
       int connections = client.directory.backends().length * client.options.connectionsMax();
-      int lanes = Math.min(left.get(), CHUNKS_PER_CONNECTION * connections);
+      int lanes = Math.min(rowsLeft.get(), Math.max(1, CHUNKS_PER_CONNECTION * connections));
       for (int lane = 0; lane < lanes; lane++) {
         scoreNext();
       }
     }
 
+    private int endOfChunk(int start) {
+      return batch.endOfChunk(start, rowsMax, bytesMax);
+    }
+
     private void scoreNext() {
-      long start = first.scores().rows() + (long) next.getAndIncrement() * chunkRows;
-      if (start >= features.rows() || result.isDone()) {
+      int start = nextRow.getAndUpdate(this::endOfChunk);
+      if (start == batch.rows() || result.isDone()) {
         return;
       }
-      int rows = (int) Math.min(chunkRows, features.rows() - start);
-      Matrix chunk = new RowSlice(features, (int) start, rows);
+      int rows = endOfChunk(start) - start;
       caller
-          .call(client.requests.score(model, chunk, call, reply -> place(reply, (int) start, rows)))
-          .whenComplete((placed, error) -> ended(error));
+          .call(batch.request(start, start + rows, call, reply -> place(reply, start, rows)))
+          .whenComplete((placed, error) -> ended(rows, error));
     }
 
     private Boolean place(ScoreReply reply, int start, int rows) throws ProtocolException {
@@ -127,13 +138,13 @@ final class BatchScorer {
       return true;
     }
 
-    private void ended(Throwable error) {
+    private void ended(int rows, Throwable error) {
       if (error != null) {
         result.completeExceptionally(error);
-      } else if (left.decrementAndGet() == 0) {
+      } else if (rowsLeft.addAndGet(-rows) == 0) {
         result.complete(new ScoreResult(scores, first.modelVersion(), first.requestId()));
       } else {
-        scoreNext();
+        step(result, this::scoreNext);
       }
     }
   }

@@ -398,7 +398,8 @@ public final class ClientOptions {
   }
 
   /**
-   * The most rows that {@link ThriftscoreClient#scoreBatch} sends in one request.
+   * The most rows that {@link ThriftscoreClient#scoreBatch} and {@link
+   * ThriftscoreClient#scoreSparseBatch} send in one request.
    *
    * @return the value
    */

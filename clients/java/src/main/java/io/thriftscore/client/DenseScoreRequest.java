@@ -49,8 +49,7 @@ final class DenseScoreRequest<R> extends Request<R> {
   }
 
   private long featureBytes() {
-    return (long) features.rows() * features.columns()
-        * LittleEndian.itemBytes(features.datatype());
+    return LittleEndian.byteCount(features);
   }
 
   @Override

@@ -14,6 +14,11 @@ final class LittleEndian {
     return datatype == DataType.FP32 ? Float.BYTES : Double.BYTES;
   }
 
+  /** Bytes of all values of a matrix of FP32 or FP64. */
+  static long byteCount(Matrix matrix) {
+    return (long) matrix.rows() * matrix.columns() * itemBytes(matrix.datatype());
+  }
+
   /** Appends `count` values of a matrix, from the row-major position `first`, in `bytes`' order. */
   static void put(ByteBuffer bytes, Matrix matrix, long first, int count) {
     if (matrix instanceof FloatMatrix floats) {
@@ -22,8 +27,8 @@ final class LittleEndian {
       bytes.asDoubleBuffer().put(doubles.data(), (int) first, count);
     } else if (matrix instanceof FloatBufferMatrix buffered) {
       bytes.asFloatBuffer().put(0, buffered.values(), (int) first, count);
-    } else if (matrix instanceof RowSlice slice) {
-      put(bytes, slice.whole(), (long) slice.firstRow() * slice.columns() + first, count);
+    } else if (matrix instanceof MatrixSlice slice) {
+      put(bytes, slice.whole(), slice.first() + first, count);
       return;
     } else {
       putRows(bytes, matrix, first, count);
@@ -84,7 +89,7 @@ final class LittleEndian {
   }
 
   static Matrix zeros(DataType datatype, int rows, int columns) {
-    int count = Math.multiplyExact(rows, columns);
+    int count = Shapes.size(rows, columns);
     return datatype == DataType.FP32
         ? new FloatMatrix(new float[count], rows, columns)
         : new DoubleMatrix(new double[count], rows, columns);

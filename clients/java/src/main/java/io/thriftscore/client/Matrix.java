@@ -6,7 +6,7 @@ import java.nio.FloatBuffer;
 
 /** Numbers in rows and columns, row-major, as float32 or float64. */
 public sealed interface Matrix
-    permits FloatMatrix, DoubleMatrix, FloatBufferMatrix, FloatRows, DoubleRows, RowSlice {
+    permits FloatMatrix, DoubleMatrix, FloatBufferMatrix, FloatRows, DoubleRows, MatrixSlice {
 
   /**
    * The number of rows.

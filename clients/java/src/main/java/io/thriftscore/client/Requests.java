@@ -47,7 +47,8 @@ final class Requests {
                 context -> scoreArguments(model, features, call, context),
                 ScoringService.score_result::new,
                 (ScoringService.score_result reply) ->
-                    reader.read(ScoreReply.of(reply.getSuccess()))));
+                    reader.read(ScoreReply.of(reply.getSuccess())),
+                LittleEndian.byteCount(features)));
     return codec.protocol() == WireProtocol.BINARY
         ? new DenseScoreRequest<>(codec, features, reader, general)
         : general;
@@ -67,6 +68,16 @@ final class Requests {
   }
 
   Request<ScoreResult> scoreSparse(String model, SparseRows rows, CallOptions call) {
+    return scoreSparse(
+        model,
+        rows,
+        call,
+        reply -> Replies.scores(reply, rows.rows(), call.requestId()));
+  }
+
+  /** As above, with a use of its own for the scores. */
+  <R> Request<R> scoreSparse(
+      String model, SparseRows rows, CallOptions call, ReplyReader<ScoreReply, R> reader) {
     return request(
         "score_sparse",
         model,
@@ -75,8 +86,8 @@ final class Requests {
             context -> sparseArguments(model, rows, call, context),
             ScoringService.score_sparse_result::new,
             (ScoringService.score_sparse_result reply) ->
-                Replies.scores(
-                    ScoreReply.of(reply.getSuccess()), rows.rows(), call.requestId())));
+                reader.read(ScoreReply.of(reply.getSuccess())),
+            rows.byteCount()));
   }
 
   private static TBase<?, ?> sparseArguments(

@@ -21,6 +21,17 @@ final class Shapes {
     }
   }
 
+  /** How many values so many rows have. */
+  static int size(int rows, int columns) {
+    long size = (long) rows * columns;
+    if (size > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          String.format(
+              "a matrix can have %d values, %d x %d are more", Integer.MAX_VALUE, rows, columns));
+    }
+    return (int) size;
+  }
+
   /** Row-major position of a value. */
   static int position(Matrix matrix, int row, int column) {
     return Objects.checkIndex(row, matrix.rows()) * matrix.columns()

@@ -57,4 +57,39 @@ public record SparseRows(long[] indptr, int[] indices, Matrix values) {
   public int rows() {
     return indptr.length - 1;
   }
+
+  /** Bytes of all three in a message. */
+  long byteCount() {
+    return (long) indptr.length * Long.BYTES
+        + (long) indices.length * Integer.BYTES
+        + LittleEndian.byteCount(values);
+  }
+
+  /** Checks that every row has its own part of indices and values, and that no more are left. */
+  void requireOffsets() {
+    long count = (long) values.rows() * values.columns();
+    if (count != indices.length) {
+      throw new IllegalArgumentException(
+          String.format(
+              "values: expected %d, one for each of indices, received %d", indices.length, count));
+    }
+    if (indptr[0] != 0) {
+      throw new IllegalArgumentException(
+          "indptr: expected rows + 1 offsets from 0, received " + indptr[0]);
+    }
+    for (int row = 0; row < rows(); row++) {
+      if (indptr[row + 1] < indptr[row]) {
+        throw new IllegalArgumentException(
+            String.format(
+                "indptr: expected offsets that never fall, received %d and then %d for row %d",
+                indptr[row], indptr[row + 1], row));
+      }
+    }
+    if (indptr[rows()] != count) {
+      throw new IllegalArgumentException(
+          String.format(
+              "indptr: expected its last offset to be %d, the number of indices, received %d",
+              count, indptr[rows()]));
+    }
+  }
 }

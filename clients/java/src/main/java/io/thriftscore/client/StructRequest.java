@@ -24,12 +24,22 @@ final class StructRequest<T extends TBase<T, F>, F extends TFieldIdEnum, R> exte
   private final Function<CallContext, TBase<?, ?>> arguments;
   private final Supplier<T> reply;
   private final ReplyReader<T, R> reader;
+  private final long tensorBytes;
 
-  /** What a call sends, and how its reply is read. */
+  /** What a call sends, with the bytes of its tensors where they may be many; how to read it. */
   record Form<T, R>(
       Function<CallContext, TBase<?, ?>> arguments,
       Supplier<T> reply,
-      ReplyReader<T, R> reader) {}
+      ReplyReader<T, R> reader,
+      long tensorBytes) {
+
+    Form(
+        Function<CallContext, TBase<?, ?>> arguments,
+        Supplier<T> reply,
+        ReplyReader<T, R> reader) {
+      this(arguments, reply, reader, 0);
+    }
+  }
 
   StructRequest(
       MessageCodec codec, String method, String model, CallOptions options, Form<T, R> form) {
@@ -38,10 +48,17 @@ final class StructRequest<T extends TBase<T, F>, F extends TFieldIdEnum, R> exte
     this.arguments = form.arguments();
     this.reply = form.reply();
     this.reader = form.reader();
+    this.tensorBytes = form.tensorBytes();
+  }
+
+  @Override
+  int approximateBytes() {
+    return (int) Math.min(tensorBytes, Integer.MAX_VALUE);
   }
 
   @Override
   OutgoingMessage message(int sequence, CallContext context) throws TException {
+    codec.requireFits(method, tensorBytes); // before they are copied
     TMessage begin = new TMessage(method, TMessageType.CALL, sequence);
     return new EncodedMessage(codec.encode(begin, arguments.apply(context)));
   }

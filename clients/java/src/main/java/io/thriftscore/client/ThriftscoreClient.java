@@ -333,6 +333,23 @@ public final class ThriftscoreClient implements AutoCloseable {
   }
 
   /**
+   * Scores any number of rows in compressed sparse row form, as {@link #scoreBatch} does those of a
+   * matrix. A server that has to make the rows dense limits rows times columns of the model (its
+   * option sparse_cells_max): for very many columns, choose {@link ClientOptions#chunkRows()}
+   * accordingly.
+   *
+   * @param model the model's name
+   * @param rows the rows; absent entries are 0
+   * @param call version, request id, trace, and the timeout of each chunk
+   * @return a row of scores for each row, in the order of the rows
+   * @throws IllegalArgumentException if indptr does not rise from 0 to the number of values, or if
+   *     there are not as many values as indices
+   */
+  public ScoreResult scoreSparseBatch(String model, SparseRows rows, CallOptions call) {
+    return BlockingCaller.join("score_sparse", model, async.scoreSparseBatch(model, rows, call));
+  }
+
+  /**
    * Takes no more calls, waits for those in progress, which end by their timeouts, and closes the
    * connections. Closing again does nothing.
    */

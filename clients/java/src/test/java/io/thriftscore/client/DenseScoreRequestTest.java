@@ -57,7 +57,7 @@ class DenseScoreRequestTest {
     for (Matrix one : List.of(new FloatRows(floats), Matrix.of(buffer, 3))) {
       assertArrayEquals(expected, written("", one, BARE).getFeatures());
       byte[] lastRows = Arrays.copyOfRange(expected, 12, 36);
-      assertArrayEquals(lastRows, written("", new RowSlice(one, 1, 2), BARE).getFeatures());
+      assertArrayEquals(lastRows, written("", MatrixSlice.ofRows(one, 1, 2), BARE).getFeatures());
     }
     double[][] doubles = {{0.1, 0.2}, {0.3, 0.4}};
     ScoreRequest request = written("", new DoubleRows(doubles), BARE);
