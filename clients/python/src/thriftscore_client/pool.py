@@ -51,12 +51,14 @@ class Pool:
                 connection = None if self._closed else self._shelf.borrow(heavy=heavy)
                 if connection is None:
                     connection = self._wait_or_reserve(deadline, heavy=heavy)
+                # Before another call may be on it: what comes then is that one's reply.
+                is_sound = connection is None or connection.lease.calls > 1 or connection.is_quiet()
+                if connection is not None and not is_sound:
+                    self._shelf.retire(connection)
             if connection is None:
                 return self._dial(deadline)
-            if connection.lease.calls > 1 or connection.is_quiet():
+            if is_sound:
                 return connection
-            with self._lock:
-                self._shelf.retire(connection)
             self.give_back(connection)
 
     def _wait_or_reserve(self, deadline: Deadline, *, heavy: bool) -> AnyConnection | None:
